@@ -1,0 +1,34 @@
+//! The rules of tolerancia, as pure code.
+//!
+//! Nothing in this crate performs I/O, reads a clock or draws a random number: time and randomness
+//! come in as arguments. The services, the simulator and the tests therefore run the very same rules.
+//!
+//! | module | rule |
+//! | --- | --- |
+//! | [`ledger`] | the replicated state machine that every inventory replica applies |
+//! | [`ballot`] | the majority vote over versioned replies |
+//! | [`ahead`] | claims of versions that nobody else has reached yet: lag or lie? |
+//! | [`tally`] | the outcome that a quorum of replicas reported for one order |
+//! | [`detector`] | evidence in, suspicion out |
+//! | [`lateness`] | how long an answer may take before it counts as late |
+//! | [`lifecycle`] | ON, OFF, quarantine, probation |
+//! | [`fault`] | what can be injected, and what it does |
+
+pub mod ahead;
+pub mod ballot;
+pub mod detector;
+pub mod fault;
+pub mod id;
+pub mod lateness;
+pub mod ledger;
+pub mod lifecycle;
+pub mod tally;
+
+pub use id::{OrderId, ProductId, ReplicaId};
+pub use ledger::Stock;
+
+/// The smallest majority of `replicas` configured replicas (2 of 3, 3 of 5, 4 of 7).
+#[must_use]
+pub const fn quorum(replicas: usize) -> usize {
+    replicas / 2 + 1
+}

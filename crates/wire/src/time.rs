@@ -1,0 +1,85 @@
+//! One instant, read from two clocks.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// An instant on the wall clock (for people) and on `CLOCK_MONOTONIC` (for differences).
+///
+/// All processes of one host share the monotonic clock, so a difference between two stamps is exact to
+/// the resolution of the clock, whatever the wall clock does meanwhile. Across hosts only `at` compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Wall clock, RFC 3339 in UTC with microseconds.
+    #[serde(with = "micros")]
+    pub at: Timestamp,
+    /// `CLOCK_MONOTONIC` in nanoseconds.
+    pub mono_ns: u64,
+}
+
+impl Stamp {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            at: Timestamp::now(),
+            mono_ns: mono_ns(),
+        }
+    }
+
+    /// Milliseconds from `earlier` to this stamp on the monotonic clock; negative if it is later.
+    #[must_use]
+    pub fn ms_since(self, earlier: Self) -> f64 {
+        (self.mono_ns as f64 - earlier.mono_ns as f64) / 1e6
+    }
+}
+
+/// `CLOCK_MONOTONIC` now, in nanoseconds.
+#[must_use]
+pub fn mono_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
+/// A timestamp as RFC 3339 text with exactly six decimals.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+/// Serde for RFC 3339 with microseconds.
+pub mod micros {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes six decimals.
+    ///
+    /// # Errors
+    /// As the serializer.
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{at:.6}"))
+    }
+
+    /// Reads RFC 3339.
+    ///
+    /// # Errors
+    /// When the text is not RFC 3339.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Timestamp::deserialize(deserializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_keeps_microseconds() {
+        let json = serde_json::to_string(&Stamp::now()).expect("serializes");
+        let at = serde_json::from_str::<serde_json::Value>(&json).expect("parses")["at"]
+            .as_str()
+            .expect("text")
+            .to_owned();
+        assert_eq!(at.len(), "2026-01-01T00:00:00.000000Z".len(), "{at}");
+        assert!(serde_json::from_str::<Stamp>(&json).is_ok());
+    }
+}
