@@ -513,3 +513,6 @@ fn truncate(hash: Sha256) -> [u8; 16] {
     short.copy_from_slice(&hash.finalize()[..16]);
     short
 }
+
+#[cfg(test)]
+mod tests;

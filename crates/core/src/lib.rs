@@ -11,7 +11,9 @@
 //! | [`tally`] | the outcome that a quorum of replicas reported for one order |
 //! | [`detector`] | evidence in, suspicion out |
 //! | [`lateness`] | how long an answer may take before it counts as late |
+//! | [`staleness`] | which replicas stay behind the quorum for too long |
 //! | [`lifecycle`] | ON, OFF, quarantine, probation |
+//! | [`panel`] | all evidence about all instances in, verdicts out |
 //! | [`fault`] | what can be injected, and what it does |
 
 pub mod ahead;
@@ -22,6 +24,8 @@ pub mod id;
 pub mod lateness;
 pub mod ledger;
 pub mod lifecycle;
+pub mod panel;
+pub mod staleness;
 pub mod tally;
 
 pub use id::{OrderId, ProductId, ReplicaId};

@@ -1,0 +1,49 @@
+//! Misses in a row: the classic rule of load balancers and orchestrators, kept as a reference.
+//!
+//! It needs no model, and it never sees an instance that fails every other answer.
+
+use super::{Detector, Observation};
+
+/// The detector `consecutive`.
+#[derive(Debug, Clone)]
+pub struct Consecutive {
+    limit: u32,
+    row: u32,
+}
+
+impl Consecutive {
+    /// Trips after `limit` misses in a row; at least 1.
+    #[must_use]
+    pub fn new(limit: u32) -> Self {
+        Self {
+            limit: limit.max(1),
+            row: 0,
+        }
+    }
+}
+
+impl Detector for Consecutive {
+    fn name(&self) -> &'static str {
+        "consecutive"
+    }
+
+    fn observe(&mut self, observation: Observation) -> bool {
+        // The rule counts whole misses: one that shares its cause with an earlier one is not another.
+        if observation.weight >= 0.5 {
+            self.row = if observation.seen.is_miss() {
+                self.row.saturating_add(1)
+            } else {
+                0
+            };
+        }
+        self.row >= self.limit
+    }
+
+    fn level(&self) -> f64 {
+        f64::from(self.row) / f64::from(self.limit)
+    }
+
+    fn reset(&mut self) {
+        self.row = 0;
+    }
+}

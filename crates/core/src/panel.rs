@@ -1,0 +1,450 @@
+//! The panel: all evidence about all instances in, verdicts out.
+//!
+//! It holds one detector and one lifecycle per instance, weighs misses that come together, notices who
+//! stays behind, and keeps the account of evidence that a verdict is explained with. Proven dissent is a
+//! verdict at once. An instance is turned OFF even when fewer than a quorum stay ON: no unverified answer is
+//! served then, and [`Panel::quorum_lost`] is the alarm.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::detector::{Bursts, Detector, DetectorConfig, Observation, Seen};
+use crate::lifecycle::{Lifecycle, LifecycleConfig, Phase};
+use crate::staleness::Staleness;
+use crate::{ProductId, ReplicaId, quorum};
+
+/// Parameters of the panel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PanelConfig {
+    /// Configured replicas, 3, 5 or 7.
+    pub replicas: u8,
+    /// The detector and its parameters.
+    pub detector: DetectorConfig,
+    /// The way back.
+    pub lifecycle: LifecycleConfig,
+    /// How long a replica may stay behind the quorum, nanoseconds.
+    pub lag_budget_ns: u64,
+}
+
+/// What kind of evidence led to a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CauseKind {
+    /// Mostly this kind of miss.
+    Misses(Seen),
+    /// A proven lie.
+    Dissent,
+    /// The quarantine is over.
+    QuarantineOver,
+    /// Good checks, and shadow votes where needed.
+    Recovered,
+}
+
+/// A change of one instance's phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Who.
+    pub instance: ReplicaId,
+    /// Whether it was ON before.
+    pub was_on: bool,
+    /// Where it is now.
+    pub phase: Phase,
+    /// The kind of evidence.
+    pub kind: CauseKind,
+    /// The evidence in words.
+    pub text: String,
+}
+
+impl Change {
+    /// Whether its votes count now.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        matches!(self.phase, Phase::On)
+    }
+}
+
+/// What one reporter saw of one instance's answers since its last report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answers {
+    /// Right and in time.
+    pub good: u32,
+    /// Late or missing.
+    pub late: u32,
+    /// Errors.
+    pub failed: u32,
+}
+
+#[derive(Debug)]
+struct Member {
+    detector: Box<dyn Detector>,
+    lifecycle: Lifecycle,
+    /// Misses since the level was last zero, by reporter and kind.
+    account: BTreeMap<(String, Seen), u32>,
+    account_since_ns: u64,
+}
+
+/// All instances.
+#[derive(Debug)]
+pub struct Panel {
+    members: Vec<Member>,
+    quorum: usize,
+    bursts: Bursts,
+    staleness: Staleness,
+    needed_checks: u32,
+}
+
+/// Good answers of one batch that are counted at most: the sum is zero long before.
+const MOST_GOOD: u32 = 200;
+/// Misses of one batch that are counted at most: far more than any threshold needs.
+const MOST_MISSES: u32 = 50;
+
+impl Panel {
+    /// A panel at `now_ns`. `on` says the verdict that each instance had before, if any; OFF ones have to
+    /// prove themselves again.
+    #[must_use]
+    pub fn new(config: PanelConfig, now_ns: u64, on: impl Fn(ReplicaId) -> bool) -> Self {
+        let member = |id| Member {
+            detector: config.detector.build(),
+            lifecycle: if on(id) {
+                Lifecycle::new(config.lifecycle, now_ns)
+            } else {
+                Lifecycle::off(config.lifecycle, now_ns)
+            },
+            account: BTreeMap::new(),
+            account_since_ns: now_ns,
+        };
+        Self {
+            members: ReplicaId::all(config.replicas).map(member).collect(),
+            quorum: quorum(config.replicas.into()),
+            bursts: Bursts::new(),
+            staleness: Staleness::new(config.replicas.into(), config.lag_budget_ns),
+            needed_checks: config.lifecycle.good_checks,
+        }
+    }
+
+    /// Whether there is such an instance.
+    #[must_use]
+    pub fn has(&self, instance: ReplicaId) -> bool {
+        instance.index() < self.members.len()
+    }
+
+    /// Where an instance is. `None`: there is no such instance.
+    #[must_use]
+    pub fn phase(&self, instance: ReplicaId) -> Option<Phase> {
+        self.members.get(instance.index()).map(|m| m.lifecycle.phase())
+    }
+
+    /// Suspicion of an instance as a fraction of what trips its detector; 0 for an unknown one.
+    #[must_use]
+    pub fn level(&self, instance: ReplicaId) -> f64 {
+        self.members.get(instance.index()).map_or(0.0, |m| m.detector.level())
+    }
+
+    /// How many instances are ON.
+    #[must_use]
+    pub fn on(&self) -> usize {
+        self.members.iter().filter(|m| m.lifecycle.is_on()).count()
+    }
+
+    /// Whether fewer than a quorum are ON.
+    #[must_use]
+    pub fn quorum_lost(&self) -> bool {
+        self.on() < self.quorum
+    }
+
+    /// Takes the result of one health check, or the loss of the connection ([`Seen::Unreachable`]).
+    /// `applied` is the number of events the instance has applied in all, if it answered.
+    pub fn check(&mut self, now_ns: u64, instance: ReplicaId, seen: Seen, applied: Option<u64>) -> Option<Change> {
+        let behind = applied.map_or(0, |applied| self.staleness.observe(now_ns, instance, applied));
+        let seen = if seen == Seen::Good && behind > 0 {
+            Seen::Stale
+        } else {
+            seen
+        };
+        let needed = self.needed_checks;
+        let member = self.members.get_mut(instance.index())?;
+        if member.lifecycle.is_on() {
+            let weight = self.bursts.weigh(now_ns, instance, seen);
+            return member.observe(now_ns, instance, "health check", seen, weight, 1);
+        }
+        member.lifecycle.check(now_ns, !seen.is_miss()).then(|| {
+            member.detector.reset();
+            member.account.clear();
+            Change {
+                instance,
+                was_on: false,
+                phase: Phase::On,
+                kind: CauseKind::Recovered,
+                text: format!("{needed} good checks in a row"),
+            }
+        })
+    }
+
+    /// Takes what `reporter` saw of an instance's answers since its last report.
+    pub fn answers(&mut self, now_ns: u64, instance: ReplicaId, reporter: &str, answers: Answers) -> Option<Change> {
+        let member = self.members.get_mut(instance.index())?;
+        if !member.lifecycle.is_on() {
+            // Health may look fine while queries fail: that is no way back.
+            if answers.late > 0 || answers.failed > 0 {
+                member.lifecycle.check(now_ns, false);
+            }
+            return None;
+        }
+        for _ in 0..answers.good.min(MOST_GOOD) {
+            member.detector.observe(Observation {
+                at_ns: now_ns,
+                seen: Seen::Good,
+                weight: 1.0,
+            });
+        }
+        let late = (answers.late > 0).then(|| self.bursts.weigh(now_ns, instance, Seen::Late));
+        if let Some(weight) = late {
+            let change = member.observe(now_ns, instance, reporter, Seen::Late, weight, answers.late);
+            if change.is_some() {
+                return change;
+            }
+        }
+        for _ in 0..answers.failed.min(MOST_MISSES) {
+            let change = member.observe(now_ns, instance, reporter, Seen::Error, 1.0, 1);
+            if change.is_some() {
+                return change;
+            }
+        }
+        None
+    }
+
+    /// Takes a proven lie, in words, about `product` (`None`: about an order).
+    pub fn dissent(
+        &mut self,
+        now_ns: u64,
+        instance: ReplicaId,
+        product: Option<&ProductId>,
+        text: String,
+    ) -> Option<Change> {
+        let member = self.members.get_mut(instance.index())?;
+        let turned = member.lifecycle.turn_off(now_ns);
+        member.lifecycle.lied(product);
+        turned.then(|| Change {
+            instance,
+            was_on: true,
+            phase: member.lifecycle.phase(),
+            kind: CauseKind::Dissent,
+            text,
+        })
+    }
+
+    /// Takes a shadow vote of an OFF instance that agreed with the quorum about `product`.
+    pub fn agreed(&mut self, instance: ReplicaId, product: &ProductId) {
+        if let Some(member) = self.members.get_mut(instance.index()) {
+            member.lifecycle.agreed(product);
+        }
+    }
+
+    /// Time passes: quarantines may end.
+    pub fn tick(&mut self, now_ns: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (member, number) in self.members.iter_mut().zip(1..) {
+            if member.lifecycle.tick(now_ns)
+                && let Ok(instance) = ReplicaId::new(number)
+            {
+                changes.push(Change {
+                    instance,
+                    was_on: false,
+                    phase: Phase::Probation,
+                    kind: CauseKind::QuarantineOver,
+                    text: "the quarantine is over; good checks in a row bring it back".to_owned(),
+                });
+            }
+        }
+        changes
+    }
+}
+
+impl Member {
+    fn observe(
+        &mut self,
+        now_ns: u64,
+        instance: ReplicaId,
+        reporter: &str,
+        seen: Seen,
+        weight: f64,
+        count: u32,
+    ) -> Option<Change> {
+        if self.detector.level() == 0.0 {
+            self.account.clear();
+            self.account_since_ns = now_ns;
+        }
+        if seen.is_miss() {
+            *self.account.entry((reporter.to_owned(), seen)).or_default() += count;
+        }
+        if !self.detector.observe(Observation {
+            at_ns: now_ns,
+            seen,
+            weight,
+        }) {
+            return None;
+        }
+        let text = self.explain(now_ns);
+        let mut kinds: BTreeMap<Seen, u32> = BTreeMap::new();
+        for ((_, kind), n) in &self.account {
+            *kinds.entry(*kind).or_default() += n;
+        }
+        let kind = kinds.into_iter().max_by_key(|(_, n)| *n).map_or(seen, |(kind, _)| kind);
+        self.lifecycle.turn_off(now_ns).then(|| Change {
+            instance,
+            was_on: true,
+            phase: self.lifecycle.phase(),
+            kind: CauseKind::Misses(kind),
+            text,
+        })
+    }
+
+    fn explain(&self, now_ns: u64) -> String {
+        let ms = now_ns.saturating_sub(self.account_since_ns) as f64 / 1e6;
+        let mut text = format!(
+            "{} at {:.2} of its threshold within {ms:.0} ms:",
+            self.detector.name(),
+            self.detector.level()
+        );
+        for (i, ((reporter, seen), n)) in self.account.iter().enumerate() {
+            let what = match seen {
+                Seen::Good => "good",
+                Seen::Unreachable => "unreachable",
+                Seen::Late => "late",
+                Seen::Error => "error",
+                Seen::Stale => "behind the quorum",
+            };
+            let comma = if i == 0 { "" } else { "," };
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{comma} {n} × {what} ({reporter})");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn id(n: u8) -> ReplicaId {
+        ReplicaId::new(n).expect("from 1")
+    }
+
+    fn panel() -> Panel {
+        let config = PanelConfig {
+            replicas: 3,
+            detector: DetectorConfig::default(),
+            lifecycle: LifecycleConfig::default(),
+            lag_budget_ns: 1000 * MS,
+        };
+        Panel::new(config, 0, |_| true)
+    }
+
+    fn product() -> ProductId {
+        "PROD-001".parse().expect("valid")
+    }
+
+    #[test]
+    fn a_refused_connection_is_a_verdict_after_three_checks() {
+        let mut panel = panel();
+        assert_eq!(panel.check(0, id(1), Seen::Unreachable, None), None);
+        assert_eq!(panel.check(2 * MS, id(1), Seen::Unreachable, None), None);
+        let change = panel.check(4 * MS, id(1), Seen::Unreachable, None).expect("OFF");
+        assert_eq!(change.kind, CauseKind::Misses(Seen::Unreachable));
+        assert!(
+            change.text.contains("3 × unreachable (health check)"),
+            "{}",
+            change.text
+        );
+        assert_eq!(panel.on(), 2);
+        assert!(!panel.quorum_lost());
+    }
+
+    #[test]
+    fn one_stall_of_the_host_turns_nobody_off() {
+        let mut panel = panel();
+        for burst in 0..20u64 {
+            for i in 1..=3 {
+                for answer in 0..10 {
+                    let now = burst * 5000 * MS + answer * MS;
+                    assert_eq!(panel.check(now, id(i), Seen::Late, None), None);
+                }
+            }
+            for check in 1..25 {
+                let now = (burst * 5000 + check * 200) * MS;
+                (1..=3).for_each(|i| assert_eq!(panel.check(now, id(i), Seen::Good, Some(5)), None));
+            }
+        }
+        assert_eq!(panel.on(), 3);
+    }
+
+    #[test]
+    fn a_lie_is_a_verdict_and_its_way_back_needs_agreement() {
+        let mut panel = panel();
+        let change = panel
+            .dissent(0, id(2), Some(&product()), "said 9, agreed 7".to_owned())
+            .expect("OFF");
+        assert_eq!(
+            (change.kind, change.text.as_str()),
+            (CauseKind::Dissent, "said 9, agreed 7")
+        );
+        assert_eq!(
+            panel.dissent(1, id(2), Some(&product()), String::new()),
+            None,
+            "OFF already"
+        );
+        assert_eq!(panel.tick(200 * MS).len(), 1);
+        assert!((0..20).all(|i| panel.check((200 + i) * MS, id(2), Seen::Good, None).is_none()));
+        (0..5).for_each(|_| panel.agreed(id(2), &product()));
+        assert!(panel.check(300 * MS, id(2), Seen::Good, None).expect("ON").is_on());
+    }
+
+    #[test]
+    fn failing_queries_keep_a_gray_failure_off() {
+        let mut panel = panel();
+        let bad = Answers {
+            failed: 3,
+            ..Answers::default()
+        };
+        assert!(panel.answers(0, id(3), "voter-svc", bad).is_some());
+        panel.tick(200 * MS);
+        for i in 0..30 {
+            assert_eq!(panel.check((200 + i) * MS, id(3), Seen::Good, None), None);
+            if i % 4 == 3 {
+                panel.answers(
+                    (200 + i) * MS,
+                    id(3),
+                    "voter-svc",
+                    Answers {
+                        failed: 1,
+                        ..Answers::default()
+                    },
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn two_instances_off_is_a_lost_quorum() {
+        let mut panel = panel();
+        panel.dissent(0, id(1), None, String::new());
+        panel.dissent(0, id(2), None, String::new());
+        assert!(panel.quorum_lost());
+    }
+
+    #[test]
+    fn a_verdict_survives_a_restart() {
+        let config = PanelConfig {
+            replicas: 3,
+            detector: DetectorConfig::default(),
+            lifecycle: LifecycleConfig::default(),
+            lag_budget_ns: MS,
+        };
+        let panel = Panel::new(config, 0, |instance| instance != id(2));
+        assert_eq!(
+            (panel.phase(id(1)), panel.phase(id(2))),
+            (Some(Phase::On), Some(Phase::Probation))
+        );
+    }
+}
