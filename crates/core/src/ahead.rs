@@ -17,14 +17,15 @@ use std::collections::BTreeMap;
 use crate::ballot::Reply;
 use crate::{ProductId, ReplicaId};
 
-/// How many claims are kept at most; the oldest go first. Each costs some 100 bytes.
+/// Claims that are kept at most. Each costs some 200 bytes; beyond it new ones wait for a place.
 const MOST_CLAIMS: usize = 1024;
 
 #[derive(Debug, Clone)]
 struct Claim {
     version: u64,
+    /// Since when the claim stands and no other replica moved.
     since_ns: u64,
-    /// Applied position of each other replica when last heard; a change restarts the budget.
+    /// Applied position of each other replica when last heard.
     others: BTreeMap<ReplicaId, u64>,
 }
 
@@ -60,78 +61,61 @@ impl Ahead {
 
     /// Takes the replies of one ballot at `now_ns` and returns the claims that are now known to be false.
     pub fn observe(&mut self, now_ns: u64, product: &ProductId, replies: &[Reply]) -> Vec<FalseClaim> {
+        // Per replica: the newest version it lists, and how far it has applied the log.
+        let mut heard: BTreeMap<ReplicaId, (Option<u64>, u64)> = BTreeMap::new();
         for reply in replies {
-            let Some(newest) = reply.versions.first().map(|v| v.version) else {
-                continue;
-            };
-            let alone = replies
-                .iter()
-                .filter(|r| r.replica != reply.replica)
-                .all(|other| other.applied <= newest);
-            let key = (reply.replica, product.clone());
-            match self.claims.get(&key) {
-                Some(claim) if claim.version == newest || !alone => {}
-                _ if !alone => {}
-                // A changing claim keeps its start: a liar must not gain time by raising its number.
-                Some(_) => {
-                    if let Some(claim) = self.claims.get_mut(&key) {
-                        claim.version = newest;
-                    }
-                }
-                None => {
-                    self.claims.insert(
-                        key,
-                        Claim {
-                            version: newest,
-                            since_ns: now_ns,
-                            others: BTreeMap::new(),
-                        },
-                    );
-                }
-            }
+            let (newest, applied) = heard.entry(reply.replica).or_default();
+            *newest = (*newest).max(reply.versions.first().map(|v| v.version));
+            *applied = (*applied).max(reply.applied);
         }
-        let mut false_claims = Vec::new();
-        let (budget, quorum) = (self.budget_ns, self.quorum);
-        self.claims.retain(|(replica, of), claim| {
-            if of != product {
-                return now_ns.saturating_sub(claim.since_ns) < 60 * budget;
-            }
-            for other in replies.iter().filter(|r| r.replica != *replica) {
-                if other.applied > claim.version {
-                    return false;
+        let mut lies = Vec::new();
+        for (&replica, &(newest, _)) in &heard {
+            let others = || {
+                heard
+                    .iter()
+                    .filter(|(other, _)| **other != replica)
+                    .map(|(other, (_, applied))| (*other, *applied))
+            };
+            let key = (replica, product.clone());
+            let version = match newest {
+                Some(version) if others().all(|(_, applied)| applied <= version) => version,
+                // Taken back, or reached by somebody: then the ballot judges it.
+                _ => {
+                    self.claims.remove(&key);
+                    continue;
                 }
-                let before = claim.others.insert(other.replica, other.applied);
-                if before.is_some_and(|before| before != other.applied) {
+            };
+            if self.claims.len() >= MOST_CLAIMS && !self.claims.contains_key(&key) {
+                continue;
+            }
+            let fresh = || Claim {
+                version,
+                since_ns: now_ns,
+                others: BTreeMap::new(),
+            };
+            let claim = self.claims.entry(key.clone()).or_insert_with(fresh);
+            // A liar must not gain time by raising its number, so the claim keeps its start.
+            claim.version = version;
+            for (other, applied) in others() {
+                if claim
+                    .others
+                    .insert(other, applied)
+                    .is_some_and(|before| before != applied)
+                {
                     claim.since_ns = now_ns;
                 }
             }
-            // The claimant itself may have taken its claim back.
-            if replies
-                .iter()
-                .filter(|r| r.replica == *replica)
-                .all(|r| r.applied <= claim.version && !claims(r, claim.version))
-            {
-                return replies.iter().all(|r| r.replica != *replica);
-            }
-            if now_ns.saturating_sub(claim.since_ns) >= budget && claim.others.len() >= quorum {
-                false_claims.push(FalseClaim {
-                    replica: *replica,
-                    product: of.clone(),
-                    version: claim.version,
+            if now_ns.saturating_sub(claim.since_ns) >= self.budget_ns && claim.others.len() >= self.quorum {
+                self.claims.remove(&key);
+                lies.push(FalseClaim {
+                    replica,
+                    product: product.clone(),
+                    version,
                 });
-                return false;
             }
-            true
-        });
-        while self.claims.len() > MOST_CLAIMS {
-            self.claims.pop_first();
         }
-        false_claims
+        lies
     }
-}
-
-fn claims(reply: &Reply, version: u64) -> bool {
-    reply.versions.iter().any(|v| v.version == version)
 }
 
 #[cfg(test)]

@@ -12,118 +12,20 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+mod digest;
+mod event;
+
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+
+use digest::{hash_order, hash_product};
 
 use crate::{OrderId, ProductId};
 
+pub use digest::StateDigest;
+pub use event::{Event, Outcome, Refusal, Rejection, Stock, Versioned};
+
 /// How many versions of a product a replica remembers and lists in its replies.
 pub const HISTORY: usize = 8;
-
-/// What a product's stock is at one version, in units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Stock {
-    /// Units that can still be ordered.
-    pub available: u64,
-    /// Units held by confirmed orders.
-    pub reserved: u64,
-}
-
-/// A stock together with the offset of the event that produced it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Versioned {
-    /// Offset in the product's partition of the last event that touched the product.
-    pub version: u64,
-    /// The stock after that event.
-    #[serde(flatten)]
-    pub stock: Stock,
-}
-
-/// One entry of the log `order-events`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Event {
-    /// Take `quantity` units of a product for an order.
-    Reserve {
-        /// The order.
-        order_id: OrderId,
-        /// What it wants.
-        product_id: ProductId,
-        /// How many units; at least 1.
-        quantity: u64,
-    },
-    /// Give an order's units back.
-    Release {
-        /// The order.
-        order_id: OrderId,
-    },
-    /// Add units of a product; creates the product if it is new.
-    Restock {
-        /// The product.
-        product_id: ProductId,
-        /// How many units; at least 1.
-        quantity: u64,
-    },
-}
-
-/// Why a reserve or a restock was rejected. Rejections change nothing but are remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rejection {
-    /// Fewer units available than asked for.
-    InsufficientStock,
-    /// No restock ever named this product.
-    UnknownProduct,
-    /// A quantity of zero.
-    ZeroQuantity,
-    /// The sum would not fit the counter.
-    Overflow,
-}
-
-/// Why a release changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// No such order in this partition.
-    UnknownOrder,
-    /// The order was cancelled before.
-    AlreadyReleased,
-    /// The order was rejected, so it holds nothing.
-    NeverConfirmed,
-}
-
-/// What an event did. Equal on all correct replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// The units are reserved; the product is at `version` since then.
-    Reserved {
-        /// Version of the product that the reserve made.
-        version: u64,
-    },
-    /// Nothing was reserved or restocked.
-    Rejected {
-        /// Why.
-        reason: Rejection,
-    },
-    /// The order id is known with another product or quantity (a reused idempotency key).
-    Conflict,
-    /// The order's units are available again; the product is at `version` since then.
-    Released {
-        /// Version of the product that the release made.
-        version: u64,
-    },
-    /// The release changed nothing.
-    Refused {
-        /// Why.
-        reason: Refusal,
-    },
-    /// Units were added; the product is at `version` since then.
-    Restocked {
-        /// Version of the product that the restock made.
-        version: u64,
-    },
-}
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,33 +105,6 @@ pub struct Applied {
     pub product: Option<ProductId>,
     /// The order whose record changed.
     pub order: Option<OrderId>,
-}
-
-/// A digest over the whole state, the same for equal states whatever way they were reached.
-///
-/// It is the XOR of the SHA-256 of every product and order, so one change costs two hashes rather than
-/// a pass over the state. XOR of hashes is a set hash that detects accidents, not an adversary.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct StateDigest([u8; 16]);
-
-impl StateDigest {
-    fn toggle(&mut self, entry: [u8; 16]) {
-        for (a, b) in self.0.iter_mut().zip(entry) {
-            *a ^= b;
-        }
-    }
-}
-
-impl std::fmt::Debug for StateDigest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::fmt::Display for StateDigest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
 }
 
 /// The state of one replica.
@@ -475,43 +350,6 @@ impl Ledger {
         self.digest.toggle(hash_order(id, &order));
         self.orders.insert(id, order);
     }
-}
-
-fn hash_product(id: &ProductId, product: &Product) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    hash.update(b"product\0");
-    hash.update(id.as_str());
-    hash.update([0]);
-    hash.update(product.partition.to_be_bytes());
-    hash.update(product.restocked.to_be_bytes());
-    for Versioned { version, stock } in &product.history {
-        for number in [*version, stock.available, stock.reserved] {
-            hash.update(number.to_be_bytes());
-        }
-    }
-    truncate(hash)
-}
-
-fn hash_order(id: OrderId, order: &Order) -> [u8; 16] {
-    let (tag, detail) = match order.state {
-        OrderState::Confirmed(version) => (0u8, version),
-        OrderState::Cancelled(version) => (1, version),
-        OrderState::Rejected(reason) => (2, reason as u64),
-    };
-    let mut hash = Sha256::new();
-    hash.update(b"order\0");
-    hash.update(id.uuid().as_bytes());
-    hash.update(order.product.as_str());
-    hash.update([0, tag]);
-    hash.update(order.quantity.to_be_bytes());
-    hash.update(detail.to_be_bytes());
-    truncate(hash)
-}
-
-fn truncate(hash: Sha256) -> [u8; 16] {
-    let mut short = [0; 16];
-    short.copy_from_slice(&hash.finalize()[..16]);
-    short
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub enum ReasonKind {
     Dissent,
     /// Applied position behind the quorum for longer than the lag budget.
     Stale,
+    /// The quarantine is over and probation begins; still OFF.
+    QuarantineOver,
     /// Good checks in a row after an OFF.
     Recovered,
     /// The first verdict after the monitor started.
@@ -107,7 +109,7 @@ pub struct SystemStatus {
 /// One change of an instance's status: an entry of `GET /failures` and an event of `GET /events`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
-    /// Counts up from 1 with the monitor's start; the `id` of the server-sent event.
+    /// Strictly increases, over restarts of the monitor too; the `id` of the server-sent event.
     pub seq: u64,
     /// The instant of the verdict.
     #[serde(flatten)]
