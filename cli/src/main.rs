@@ -1,1 +1,77 @@
-fn main() {}
+//! `tolerancia`: one binary for the whole laboratory. Every service is a subcommand, so that a container, a
+//! supervised child and a debugger all start the same thing.
+//!
+//! Exit codes: 0 done; 1 the answer is no (an objective missed, an injection refused); 2 the command could not
+//! be carried out, be it for its arguments or for the state of this host; 130 interrupted.
+
+//TEMP mod experiment;
+mod guard;
+mod http;
+mod inject;
+mod load;
+mod outcome;
+mod services;
+mod signals;
+mod supervisor;
+mod up;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::runtime::Runtime;
+
+use crate::outcome::{CANNOT, Outcome};
+
+/// A laboratory for fault tolerance: a triple-redundant order system over Kafka that is broken on purpose and measured.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tolerancia",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+enum Command {
+    /// Start the whole system under a supervisor, until Ctrl-C.
+    Up(up::UpArgs),
+    /// Inject a fault into one inventory replica, clear it, or look at what happened.
+    #[command(subcommand)]
+    Inject(inject::InjectCommand),
+    /// Send load at a fixed rate and report latencies and errors.
+    Load(load::LoadArgs),
+    //TEMP /// Inject every fault under load, measure detection, masking and repair, and give a verdict.
+    //TEMP Experiment(experiment::ExperimentArgs),
+    #[command(flatten)]
+    Service(services::Service),
+}
+
+fn main() -> ExitCode {
+    // A wrong argument ends here, with exit code 2.
+    let command = Command::parse();
+    let code = match Runtime::new() {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run(command));
+            // A blocking call into librdkafka may still be under way. Nothing depends on it.
+            runtime.shutdown_timeout(Duration::from_millis(100));
+            outcome.unwrap_or_else(|failure| {
+                eprintln!("error: {}", failure.message);
+                failure.code
+            })
+        }
+        Err(error) => {
+            eprintln!("error: the process cannot start its threads ({error})");
+            CANNOT
+        }
+    };
+    ExitCode::from(code)
+}
+
+async fn run(command: Command) -> Outcome {
+    match command {
+        Command::Up(args) => up::run(args).await,
+        Command::Inject(command) => inject::run(command).await,
+        Command::Load(args) => load::run(args).await,
+        //TEMP Command::Experiment(args) => experiment::run(args).await,
+        Command::Service(service) => service.run().await,
+    }
+}

@@ -1,1 +1,24 @@
-//! stub
+//! The laboratory: load, faults, measurements, and the judgement of what was measured.
+//!
+//! | module | job |
+//! | --- | --- |
+//! | [`inject`] | breaks and mends one replica |
+//! | [`load`] | requests on a schedule that waits for nobody, and their latencies |
+//! | [`scenario`] | what an experiment does, as a file |
+//! | [`experiment`] | carries a scenario out and always cleans up |
+//! | [`oracle`] | replays the log and compares it with everything clients were told |
+//! | [`statistics`] | quantiles and their uncertainty |
+//! | [`report`] | verdict, objectives and tables, for machines and for people |
+//!
+//! Nothing here takes part in detection: the laboratory reads verdicts from the monitor's own events, and
+//! the log from Kafka, as any outsider could.
+
+pub mod experiment;
+mod http;
+pub mod inject;
+pub mod load;
+pub mod oracle;
+pub mod report;
+pub mod scenario;
+pub mod statistics;
+mod ui;

@@ -163,9 +163,10 @@ impl Lifecycle {
     /// Whether shadow votes are still needed.
     #[must_use]
     pub fn must_agree(&self) -> bool {
-        !self.is_on()
-            && !self.lies.is_empty()
-            && !(self.agree_row >= self.config.shadow_votes && self.lies.values().all(|a| *a))
+        if self.is_on() || self.lies.is_empty() {
+            return false;
+        }
+        self.agree_row < self.config.shadow_votes || self.lies.values().any(|agreed| !agreed)
     }
 
     /// A shadow vote that agreed with the quorum about `product`.

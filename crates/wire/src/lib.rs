@@ -9,6 +9,7 @@ pub mod fault;
 pub mod health;
 pub mod inventory;
 pub mod order;
+pub mod partition;
 pub mod problem;
 pub mod record;
 pub mod status;

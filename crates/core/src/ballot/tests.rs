@@ -160,8 +160,9 @@ proptest! {
     ) {
         let replies: Vec<Reply> = (0..n).map(|i| {
             let mut versions = honest(&history, seen[i]);
-            if let Some((liar, available, bump)) = lie && liar == i {
-                if let Some(first) = versions.first_mut() { first.stock.available = available; first.version += bump; }
+            if let Some((liar, available, bump)) = lie && liar == i && let Some(first) = versions.first_mut() {
+                first.stock.available = available;
+                first.version += bump;
             }
             reply(i as u8 + 1, &versions)
         }).collect();

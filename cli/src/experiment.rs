@@ -1,0 +1,182 @@
+//! `tolerancia experiment`: the laboratory's experiment, on the system that is up or on one of its own.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tolerancia_lab::experiment::{self, ExperimentOutcome, Target};
+use tolerancia_service::config::{Ports, name};
+use tolerancia_wire::core::ReplicaId;
+use tolerancia_wire::health::Health;
+use tolerancia_wire::status::SystemStatus;
+
+use crate::http;
+use crate::outcome::{DONE, Failure, INTERRUPTED, NO, Outcome};
+use crate::signals::{self, Signals};
+use crate::supervisor::log::Log;
+use crate::supervisor::{Start, Supervisor, spec};
+use crate::up::{Backends, NAME_WIDTH, Place};
+
+/// How long an own system may take to become ready.
+const READY: Duration = Duration::from_secs(120);
+/// Where the own system's log goes, in the out directory.
+const LOG: &str = "system.log";
+
+/// Arguments of `tolerancia experiment`.
+#[derive(Debug, clap::Args)]
+pub struct ExperimentArgs {
+    #[command(flatten)]
+    lab: experiment::ExperimentArgs,
+
+    #[command(flatten)]
+    place: Place,
+
+    /// The token that the replicas of a running system ask for.
+    #[arg(long, env = "FAULT_TOKEN", hide_env_values = true)]
+    fault_token: Option<String>,
+
+    #[command(flatten)]
+    backends: Backends,
+}
+
+/// Carries the experiment out. A system that is up on the ports is used and left running; otherwise one is
+/// started in a temporary directory and stopped at the end.
+pub async fn run(args: ExperimentArgs) -> Outcome {
+    let signals = signals::watch()?;
+    // A mistake in the scenario is told before anything is started.
+    args.lab.check().map_err(|error| Failure::cannot(error.to_string()))?;
+    let mut ports = args.place.ports();
+    match running(ports).await? {
+        Some(replicas) => {
+            ports.replicas = replicas;
+            eprintln!("using the system that is up on port {} and following", ports.base);
+            let outcome = measure(args, ports, &signals).await;
+            if signals.kill.is_cancelled() {
+                eprintln!("a fault may still be active: `tolerancia inject clear --instance N` ends it");
+            }
+            outcome
+        }
+        None => on_own_system(args, ports, &signals).await,
+    }
+}
+
+/// The number of replicas of the system that is up on these ports. None where nothing, or not all of a system,
+/// answers: starting one then tells which ports are taken.
+async fn running(ports: Ports) -> Result<Option<u8>, Failure> {
+    let http = http::client()?;
+    for (port, service) in [
+        (ports.monitor(), name::MONITOR),
+        (ports.voter(), name::VOTER),
+        (ports.orders(), name::ORDERS),
+    ] {
+        let answer = get::<Health>(&http, &format!("http://127.0.0.1:{port}/health")).await;
+        if answer.is_none_or(|health| health.service != service) {
+            return Ok(None);
+        }
+    }
+    let status = get::<SystemStatus>(&http, &format!("http://127.0.0.1:{}/status", ports.monitor())).await;
+    Ok(status.and_then(|status| u8::try_from(status.replicas).ok()))
+}
+
+async fn get<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) -> Option<T> {
+    http.get(url).send().await.ok()?.json().await.ok()
+}
+
+async fn on_own_system(args: ExperimentArgs, ports: Ports, signals: &Signals) -> Outcome {
+    let out = args.lab.out.clone();
+    let log_file = out.join(LOG);
+    let unusable =
+        |error: std::io::Error| Failure::cannot(format!("{} cannot be written ({error})", log_file.display()));
+    let (log, writer) = Log::to(
+        BufWriter::new(File::create(&log_file).map_err(unusable)?),
+        false,
+        NAME_WIDTH,
+    );
+    let dir = tempfile::Builder::new()
+        .prefix("tolerancia-")
+        .tempdir()
+        .map_err(|error| {
+            Failure::cannot(format!(
+                "no temporary directory ({error}): set TMPDIR to a writable one"
+            ))
+        })?;
+
+    let mut system = args.backends.system(dir.path().to_owned(), ports)?;
+    system.fault_token.clone_from(&args.fault_token);
+    eprintln!(
+        "starting a system on port {} and following; its log is {}",
+        ports.base,
+        log_file.display()
+    );
+    let outcome = match start(system, log.clone(), signals).await {
+        Ok(Start::Ready(supervisor)) => {
+            let outcome = measure(args, ports, signals).await;
+            supervisor.stop().await;
+            outcome
+        }
+        Ok(Start::Interrupted) if signals.stop.is_cancelled() => Ok(INTERRUPTED),
+        Ok(Start::Interrupted) => Err(Failure::cannot(format!(
+            "the system was not ready within {} s: {} says why",
+            READY.as_secs(),
+            log_file.display()
+        ))),
+        Err(failure) => Err(failure),
+    };
+    drop(log);
+    writer.finish();
+    outcome
+}
+
+/// Starts the system, and gives up when it takes too long.
+async fn start(system: spec::System, log: Log, signals: &Signals) -> Result<Start, Failure> {
+    let limited = Signals {
+        stop: signals.stop.child_token(),
+        kill: signals.kill.clone(),
+    };
+    let mut starting = std::pin::pin!(Supervisor::start(system, log, &limited));
+    tokio::select! {
+        started = &mut starting => started,
+        () = tokio::time::sleep(READY) => {
+            limited.stop.cancel();
+            starting.await
+        }
+    }
+}
+
+async fn measure(args: ExperimentArgs, ports: Ports, signals: &Signals) -> Outcome {
+    let target = target(&args, ports)?;
+    let shutdown: CancellationToken = signals.stop.clone();
+    let outcome = tokio::select! {
+        outcome = experiment::run(args.lab, target, shutdown) => outcome,
+        () = signals.kill.cancelled() => return Ok(INTERRUPTED),
+    };
+    match outcome {
+        Ok(ExperimentOutcome::Pass) => Ok(DONE),
+        Ok(ExperimentOutcome::Missed) => Ok(NO),
+        Ok(ExperimentOutcome::Aborted) => Ok(INTERRUPTED),
+        Err(error) => Err(Failure::cannot(error.to_string())),
+    }
+}
+
+fn target(args: &ExperimentArgs, ports: Ports) -> Result<Target, Failure> {
+    let at = |port: u16| format!("http://127.0.0.1:{port}");
+    let kafka = args.backends.kafka();
+    Ok(Target {
+        voter_url: at(ports.voter()),
+        orders_url: at(ports.orders()),
+        monitor_url: at(ports.monitor()),
+        inventory_urls: ReplicaId::all(ports.replicas)
+            .map(|id| at(ports.inventory(id)))
+            .collect(),
+        bus: spec::bus(kafka, ports)?,
+        fault_token: args.fault_token.clone(),
+        kafka: if kafka.is_some() { "external" } else { "embedded" },
+        database: if args.backends.postgres().is_some() {
+            "postgres"
+        } else {
+            "sqlite"
+        },
+        replicas: ports.replicas.into(),
+    })
+}

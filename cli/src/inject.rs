@@ -1,0 +1,239 @@
+//! `tolerancia inject`: break one inventory replica, mend it, look at what happened.
+
+mod show;
+mod stopped;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use tolerancia_lab::inject::{self, InjectError};
+use tolerancia_wire::core::{ProductId, ReplicaId};
+use tolerancia_wire::fault::{Fault, FaultSpec, Scope};
+
+use crate::outcome::{DONE, Failure, Outcome};
+use crate::up::Place;
+
+/// What to do with a replica.
+#[derive(Debug, Subcommand)]
+pub enum InjectCommand {
+    /// Kill the process at once (SIGKILL); the supervisor starts it again.
+    Crash {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Delay every answer.
+    Latency {
+        #[command(flatten)]
+        target: Target,
+        /// Mean delay in milliseconds, 1 to 60000, spread by 20 %; without it, 500 to 1500 ms.
+        #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = latency)]
+        latency: Option<u64>,
+        #[command(flatten)]
+        scope: ScopeArg,
+    },
+    /// Answer with an error now and then.
+    Intermittent {
+        #[command(flatten)]
+        target: Target,
+        /// Probability of an error, above 0 and at most 1.
+        #[arg(long, value_name = "P", default_value = "0.5", allow_negative_numbers = true, value_parser = probability)]
+        probability: f64,
+        #[command(flatten)]
+        scope: ScopeArg,
+    },
+    /// Report a wrong stock for one product.
+    Incorrect {
+        #[command(flatten)]
+        target: Target,
+        /// The product that is lied about.
+        #[arg(long, default_value = "PROD-001")]
+        product: ProductId,
+    },
+    /// Stop the process (SIGSTOP): its sockets stay open, nothing answers.
+    Freeze {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Stop consuming the log, but keep answering.
+    Stale {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// End whatever fault is active.
+    Clear {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show which fault is active.
+    Status {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show what the monitor noticed, newest first.
+    Failures {
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// Which replica, and how to reach it.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The replica, counted from 1.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    instance: ReplicaId,
+
+    #[command(flatten)]
+    place: Place,
+
+    /// The replica's own address, where it is not on this host (for `failures`, the monitor's).
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
+    /// The system's data directory, where a stopped process is looked up if the monitor does not know it.
+    #[arg(long, env = "DATA_DIR", default_value = ".tolerancia")]
+    data_dir: PathBuf,
+
+    /// The token that the replica was started with.
+    #[arg(long, env = "FAULT_TOKEN", hide_env_values = true)]
+    fault_token: Option<String>,
+
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which answers a fault touches.
+#[derive(Debug, Args)]
+pub struct ScopeArg {
+    /// Which answers it touches; less than all is a gray failure.
+    #[arg(long, value_enum, default_value_t = Answers::All)]
+    scope: Answers,
+}
+
+/// [`Scope`] on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Answers {
+    /// Queries and health checks.
+    All,
+    /// Queries only: health looks fine.
+    Queries,
+    /// Health checks only: queries are fine.
+    Health,
+}
+
+impl From<Answers> for Scope {
+    fn from(answers: Answers) -> Self {
+        match answers {
+            Answers::All => Self::All,
+            Answers::Queries => Self::Queries,
+            Answers::Health => Self::Health,
+        }
+    }
+}
+
+fn latency(text: &str) -> Result<u64, String> {
+    let ms = text
+        .parse()
+        .map_err(|_| "a whole number of milliseconds from 1 to 60000 is needed".to_owned())?;
+    Fault::Latency { latency_ms: Some(ms) }.check().map(|()| ms)
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let probability = text
+        .parse()
+        .map_err(|_| "a number above 0 and at most 1 is needed".to_owned())?;
+    Fault::Intermittent { probability }.check().map(|()| probability)
+}
+
+impl Target {
+    /// The replica's address.
+    fn url(&self) -> Result<String, Failure> {
+        let count = self.place.ports().replicas;
+        if self.instance.number() > count {
+            return Err(Failure::cannot(format!(
+                "there is no instance {}: the system has instances 1 to {count} (more with --replicas)",
+                self.instance
+            )));
+        }
+        let here = || format!("http://127.0.0.1:{}", self.place.ports().inventory(self.instance));
+        Ok(self.url.clone().unwrap_or_else(here))
+    }
+
+    /// The monitor's address.
+    fn monitor(&self) -> String {
+        format!("http://127.0.0.1:{}", self.place.ports().monitor())
+    }
+
+    fn token(&self) -> Option<&str> {
+        self.fault_token.as_deref().filter(|token| !token.is_empty())
+    }
+}
+
+/// Does it.
+pub async fn run(command: InjectCommand) -> Outcome {
+    let (target, fault, scope) = match command {
+        InjectCommand::Clear { target } => return clear(&target).await,
+        InjectCommand::Status { target } => return status(&target).await,
+        InjectCommand::Failures { target } => return failures(&target).await,
+        InjectCommand::Crash { target } => (target, Fault::Crash, Scope::All),
+        InjectCommand::Freeze { target } => (target, Fault::Freeze, Scope::All),
+        InjectCommand::Stale { target } => (target, Fault::Stale, Scope::All),
+        InjectCommand::Incorrect { target, product } => (target, Fault::Incorrect { product }, Scope::All),
+        InjectCommand::Latency { target, latency, scope } => {
+            (target, Fault::Latency { latency_ms: latency }, scope.scope.into())
+        }
+        InjectCommand::Intermittent {
+            target,
+            probability,
+            scope,
+        } => (target, Fault::Intermittent { probability }, scope.scope.into()),
+    };
+    let url = target.url()?;
+    let next = match fault {
+        Fault::Crash => "its supervisor starts it again".to_owned(),
+        _ => format!("end it with `tolerancia inject clear --instance {}`", target.instance),
+    };
+    let state = inject::put_fault(&url, target.token(), FaultSpec { fault, scope }).await?;
+    show::state(&state, target.json, Some(&next))
+}
+
+async fn clear(target: &Target) -> Outcome {
+    let url = target.url()?;
+    let pid = stopped::find(target).await;
+    match inject::clear(&url, target.token(), pid).await {
+        Ok(state) => show::state(&state, target.json, None),
+        Err(error @ InjectError::NoAnswer { .. }) if pid.is_none() => Err(Failure::refused(format!(
+            "{error}. If its process is stopped on another host, continue it there: `kill -CONT PID`, then clear again"
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn status(target: &Target) -> Outcome {
+    let state = inject::status(&target.url()?, target.token()).await?;
+    show::state(&state, target.json, None)
+}
+
+async fn failures(target: &Target) -> Outcome {
+    target.url()?;
+    let monitor = target.url.clone().unwrap_or_else(|| target.monitor());
+    show::failures(&monitor, target.instance, target.json).await
+}
+
+impl From<InjectError> for Failure {
+    fn from(error: InjectError) -> Self {
+        match error {
+            InjectError::Invalid(message) => Self::cannot(message),
+            refused => Self::refused(refused.to_string()),
+        }
+    }
+}
+
+/// Prints a line.
+fn say(line: &str) -> Outcome {
+    use std::io::Write as _;
+    // Whoever closed the pipe does not want to read it.
+    let _ = writeln!(std::io::stdout(), "{line}");
+    Ok(DONE)
+}

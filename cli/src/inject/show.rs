@@ -1,0 +1,95 @@
+//! What `inject` prints.
+
+use serde::Serialize;
+use tolerancia_wire::core::ReplicaId;
+use tolerancia_wire::core::fault::Scope;
+use tolerancia_wire::fault::{Fault, FaultSpec, FaultState};
+use tolerancia_wire::status::{Failures, Transition, Verdict};
+use tolerancia_wire::time::rfc3339;
+
+use super::say;
+use crate::http;
+use crate::outcome::{Failure, Outcome};
+
+/// A replica's fault, or that there is none; `next` is what the user can do then.
+pub fn state(state: &FaultState, json: bool, next: Option<&str>) -> Outcome {
+    if json {
+        return print(state);
+    }
+    let who = format!("instance {} (process {})", state.instance, state.pid);
+    match (&state.active, state.cleared_at) {
+        (Some(fault), _) => {
+            let since = rfc3339(fault.activated_at.at);
+            let next = next.map(|next| format!("; {next}")).unwrap_or_default();
+            say(&format!("{who}: {} since {since}{next}", describe(&fault.spec)))
+        }
+        (None, Some(cleared)) => say(&format!("{who}: no fault since {}", rfc3339(cleared.at))),
+        (None, None) => say(&format!("{who}: no fault")),
+    }
+}
+
+fn describe(spec: &FaultSpec) -> String {
+    let name = spec.fault.name();
+    let what = match &spec.fault {
+        Fault::Latency { latency_ms: Some(ms) } => format!("{name} of {ms} ms ± 20 %"),
+        Fault::Latency { latency_ms: None } => format!("{name} of 500 to 1500 ms"),
+        Fault::Intermittent { probability } => format!("{name} with probability {probability}"),
+        Fault::Incorrect { product } => format!("{name} about {product}"),
+        Fault::Crash | Fault::Freeze | Fault::Stale => name.to_owned(),
+    };
+    match spec.scope {
+        Scope::All => what,
+        Scope::Queries => format!("{what}, queries only"),
+        Scope::Health => format!("{what}, health checks only"),
+    }
+}
+
+/// The monitor's audit of one replica.
+pub async fn failures(monitor: &str, instance: ReplicaId, json: bool) -> Outcome {
+    let url = format!("{}/failures?instance={instance}", monitor.trim_end_matches('/'));
+    let silent = |error: reqwest::Error| {
+        Failure::refused(format!(
+            "{url} does not answer ({}): is the monitor running? (`tolerancia up` starts the system)",
+            http::cause(&error)
+        ))
+    };
+    let answer = http::client()?.get(&url).send().await.map_err(silent)?;
+    if !answer.status().is_success() {
+        let status = answer.status();
+        let detail = answer
+            .json()
+            .await
+            .map(|problem: tolerancia_wire::Problem| problem.detail);
+        return Err(Failure::refused(format!(
+            "{url} answered {status}: {}",
+            detail.unwrap_or_default()
+        )));
+    }
+    let failures: Failures = answer.json().await.map_err(silent)?;
+    if json {
+        return print(&failures);
+    }
+    if failures.failures.is_empty() {
+        return say(&format!("instance {instance}: the monitor noticed nothing"));
+    }
+    let rows: Vec<_> = failures.failures.iter().map(row).collect();
+    say(&format!("{:<27}  {:<10}  reason\n{}", "at", "verdict", rows.join("\n")))
+}
+
+fn row(transition: &Transition) -> String {
+    let word = |verdict| match verdict {
+        Verdict::On => "ON",
+        Verdict::Off => "OFF",
+    };
+    let verdict = match (transition.from, transition.to) {
+        (from, to) if from == to => word(to).to_owned(),
+        (from, to) => format!("{} -> {}", word(from), word(to)),
+    };
+    let at = rfc3339(transition.stamp.at);
+    format!("{at:<27}  {verdict:<10}  {}", transition.reason.text)
+}
+
+fn print(value: &impl Serialize) -> Outcome {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::cannot(error.to_string()))?;
+    say(&text)
+}

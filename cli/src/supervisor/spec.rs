@@ -1,0 +1,215 @@
+//! What the system consists of: which processes, in which order, with which arguments and environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser as _;
+use tolerancia_bus::BusConfig;
+use tolerancia_service::config::{Ports, ServiceArgs, name};
+use tolerancia_wire::core::ReplicaId;
+
+use super::ready::Probe;
+use crate::outcome::Failure;
+
+/// The embedded broker's name in the log.
+pub const BROKER: &str = "broker";
+/// The embedded broker listens this far above the base port.
+pub const BROKER_OFFSET: u16 = 91;
+/// The highest base port that leaves room for the broker's.
+pub const MAX_BASE_PORT: u16 = u16::MAX - BROKER_OFFSET;
+/// The embedded broker sleeps out a fetch instead of waking on data, so its fetches must be short.
+const EMBEDDED_FETCH_WAIT: Duration = Duration::from_millis(2);
+
+/// A system on this host.
+#[derive(Debug, Clone)]
+pub struct System {
+    /// Everything that must survive a restart; absolute.
+    pub data_dir: PathBuf,
+    /// Where the services listen.
+    pub ports: Ports,
+    /// How to reach Kafka.
+    pub bus: BusConfig,
+    /// Whether that is the embedded broker, which then belongs to the system.
+    pub embedded: bool,
+    /// Whether faults may be injected.
+    pub fault_injection: bool,
+    /// What `/fault` asks for.
+    pub fault_token: Option<String>,
+    /// PostgreSQL; none: SQLite files in the data directory.
+    pub postgres: Option<String>,
+}
+
+/// One process of the system.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// `inventory-svc/2`: in the log and in the table.
+    pub name: String,
+    /// Started after all of the lower stages are ready, stopped before them.
+    pub stage: u8,
+    /// Where it listens.
+    pub port: u16,
+    /// Arguments of this binary. What is worth seeing in `ps` is here, the rest is in the environment.
+    pub args: Vec<String>,
+    /// Variables to set, or to unset, besides those of the supervisor.
+    pub env: Vec<(&'static str, Option<String>)>,
+    /// How to see that it is ready.
+    pub probe: Probe,
+}
+
+/// The services' reading of the environment, for what the supervisor and the laboratory share with them.
+#[derive(Debug, clap::Parser)]
+struct Environment {
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// How to reach Kafka: at `external`, or else the embedded broker of the system on these ports.
+///
+/// # Errors
+/// When a variable that the services read has a value that they will refuse.
+pub fn bus(external: Option<&str>, ports: Ports) -> Result<BusConfig, Failure> {
+    let environment = Environment::try_parse_from(["tolerancia"]).map_err(|error| {
+        Failure::cannot(format!(
+            "the environment does not fit: {}",
+            first_line(&error.to_string())
+        ))
+    })?;
+    let mut bus = environment.service.bus();
+    bus.client_id = "tolerancia".to_owned();
+    match external {
+        Some(bootstrap) => bus.bootstrap = bootstrap.to_owned(),
+        None => {
+            bus.bootstrap = format!("127.0.0.1:{}", ports.base + BROKER_OFFSET);
+            bus.fetch_wait = EMBEDDED_FETCH_WAIT;
+        }
+    }
+    Ok(bus)
+}
+
+fn first_line(text: &str) -> &str {
+    let line = text.lines().next().unwrap_or_default();
+    line.trim_start_matches("error: ")
+}
+
+impl System {
+    /// All processes, in the order of their start.
+    pub fn specs(&self) -> Vec<Spec> {
+        let ports = self.ports;
+        let mut specs = Vec::new();
+        if self.embedded {
+            specs.push(self.broker());
+        }
+        specs.push(self.service(1, name::ORDERS, None, ports.orders()));
+        for id in ReplicaId::all(ports.replicas) {
+            specs.push(self.service(2, name::INVENTORY, Some(id), ports.inventory(id)));
+        }
+        specs.push(self.service(3, name::MONITOR, None, ports.monitor()));
+        specs.push(self.service(3, name::VOTER, None, ports.voter()));
+        specs
+    }
+
+    fn broker(&self) -> Spec {
+        let port = self.ports.base + BROKER_OFFSET;
+        Spec {
+            name: BROKER.to_owned(),
+            stage: 0,
+            port,
+            args: self.args(BROKER, port),
+            env: Vec::new(),
+            probe: Probe::Kafka(self.bus.clone()),
+        }
+    }
+
+    fn service(&self, stage: u8, service: &str, replica: Option<ReplicaId>, port: u16) -> Spec {
+        let mut args = self.args(service, port);
+        let mut name = service.to_owned();
+        if let Some(id) = replica {
+            args.extend(["--instance-id".to_owned(), id.to_string()]);
+            name = format!("{service}/{id}");
+        }
+        let fault_injection = if self.fault_injection { "on" } else { "off" };
+        let env = vec![
+            ("SERVICE_NAME", Some(service.to_owned())),
+            ("INSTANCE_ID", replica.map(|id| id.to_string())),
+            ("REPLICAS", Some(self.ports.replicas.to_string())),
+            ("BASE_PORT", Some(self.ports.base.to_string())),
+            ("INVENTORY_URLS", None),
+            ("KAFKA_BOOTSTRAP_SERVERS", Some(self.bus.bootstrap.clone())),
+            ("KAFKA_FETCH_WAIT_MS", Some(self.bus.fetch_wait.as_millis().to_string())),
+            ("FAULT_INJECTION", Some(fault_injection.to_owned())),
+            ("FAULT_TOKEN", self.fault_token.clone()),
+            ("POSTGRES_URL", self.postgres.clone()),
+        ];
+        Spec {
+            name,
+            stage,
+            port,
+            args,
+            env,
+            probe: Probe::Health(format!("http://127.0.0.1:{port}/health")),
+        }
+    }
+
+    fn args(&self, subcommand: &str, port: u16) -> Vec<String> {
+        let data_dir = self.data_dir.to_string_lossy().into_owned();
+        let args = [subcommand, "--port", &port.to_string(), "--data-dir", &data_dir];
+        args.map(str::to_owned).to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn system(kafka: Option<&str>, replicas: u8) -> Vec<Spec> {
+        let ports = Ports { base: 7001, replicas };
+        let system = System {
+            data_dir: "/d".into(),
+            ports,
+            bus: bus(kafka, ports).expect("the test's environment is clean"),
+            embedded: kafka.is_none(),
+            fault_injection: true,
+            fault_token: None,
+            postgres: None,
+        };
+        system.specs()
+    }
+
+    fn var<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
+        spec.env.iter().find(|(key, _)| *key == name)?.1.as_deref()
+    }
+
+    #[test]
+    fn the_broker_is_first_and_every_service_has_its_port() {
+        let specs = system(None, 3);
+        let all: Vec<_> = specs.iter().map(|spec| (spec.name.as_str(), spec.port)).collect();
+        assert_eq!(
+            all,
+            [
+                ("broker", 7092),
+                ("orders-svc", 7006),
+                ("inventory-svc/1", 7001),
+                ("inventory-svc/2", 7002),
+                ("inventory-svc/3", 7003),
+                ("monitor-svc", 7004),
+                ("voter-svc", 7005),
+            ]
+        );
+        assert!(specs.is_sorted_by_key(|spec| spec.stage));
+        assert_eq!(system(None, 7).last().map(|voter| voter.port), Some(7009));
+    }
+
+    #[test]
+    fn only_the_embedded_broker_shortens_the_fetch() {
+        for spec in &system(None, 3)[1..] {
+            assert_eq!(var(spec, "KAFKA_BOOTSTRAP_SERVERS"), Some("127.0.0.1:7092"));
+            assert_eq!(var(spec, "KAFKA_FETCH_WAIT_MS"), Some("2"));
+        }
+        let external = system(Some("kafka:9092"), 3);
+        assert!(external.iter().all(|spec| spec.name != BROKER));
+        for spec in &external {
+            assert_eq!(var(spec, "KAFKA_BOOTSTRAP_SERVERS"), Some("kafka:9092"));
+            assert_eq!(var(spec, "KAFKA_FETCH_WAIT_MS"), Some("100"));
+        }
+    }
+}

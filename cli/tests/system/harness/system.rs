@@ -1,0 +1,348 @@
+//! A system of the test's own.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, MutexGuard};
+use tolerancia_service::config::Ports;
+use tolerancia_wire::core::ReplicaId;
+use tolerancia_wire::health::Health;
+use tolerancia_wire::inventory::VotedProduct;
+use tolerancia_wire::order::OrderView;
+use tolerancia_wire::status::{Failures, SystemStatus, Transition};
+
+use super::{LIMIT, Run, eventually, leftovers, signal, tolerancia};
+
+/// Whose turn it is to run a system.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// A running system, which is gone when this is dropped.
+pub struct System {
+    supervisor: Child,
+    ports: Ports,
+    dir: TempDir,
+    /// For requests.
+    pub http: reqwest::Client,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Waits for this test's turn.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().await
+}
+
+/// A base port with all ports of a system free.
+pub fn free_base() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run at the same time begin at different places.
+    let start = std::process::id().wrapping_mul(7919);
+    (0..1000)
+        .map(|_| 20_000 + ((start + u32::from(NEXT.fetch_add(1, Ordering::Relaxed)) * 100) % 12_000) as u16)
+        .find(|&base| {
+            let mut ports = (base..base + 11).chain([base + 91]);
+            ports.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+        })
+        .expect("some ports are free")
+}
+
+impl System {
+    /// Starts a system and waits until it is ready.
+    pub async fn up() -> Self {
+        Self::up_with(|_| {}).await
+    }
+
+    /// Starts a system with further arguments or variables.
+    pub async fn up_with(adjust: impl FnOnce(&mut Command)) -> Self {
+        let mut system = Self::start(adjust).await;
+        system.ready().await;
+        system
+    }
+
+    /// Starts a system and does not wait.
+    pub async fn start(adjust: impl FnOnce(&mut Command)) -> Self {
+        let turn = turn().await;
+        let dir = tempfile::Builder::new().prefix("tolerancia-test-").tempdir().unwrap();
+        let ports = Ports {
+            base: free_base(),
+            replicas: 3,
+        };
+        Self {
+            supervisor: launch(dir.path(), ports, adjust),
+            ports,
+            dir,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(Duration::from_secs(10))
+                .build()
+                .unwrap(),
+            _turn: turn,
+        }
+    }
+
+    /// Waits until `up` says that it is ready.
+    pub async fn ready(&mut self) {
+        let mut lines = BufReader::new(self.supervisor.stdout.take().unwrap()).lines();
+        let ready = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.contains("ready in") {
+                    return true;
+                }
+            }
+            false
+        };
+        let ready = tokio::time::timeout(LIMIT, ready).await;
+        assert!(ready == Ok(true), "not ready: {ready:?}\n{}", self.log());
+    }
+
+    /// What the processes have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The directory of everything that belongs to this system.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Address of a replica.
+    pub fn inventory(&self, number: u8) -> String {
+        at(self.ports.inventory(replica(number)))
+    }
+
+    /// Address of the monitor.
+    pub fn monitor(&self) -> String {
+        at(self.ports.monitor())
+    }
+
+    /// Address of the voter.
+    pub fn voter(&self) -> String {
+        at(self.ports.voter())
+    }
+
+    /// Address of orders.
+    pub fn orders(&self) -> String {
+        at(self.ports.orders())
+    }
+
+    /// Addresses of all services.
+    pub fn all(&self) -> Vec<String> {
+        let replicas = (1..=3).map(|number| self.inventory(number));
+        replicas.chain([self.monitor(), self.voter(), self.orders()]).collect()
+    }
+
+    /// A command about this system.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = tolerancia(args);
+        command
+            .env("DATA_DIR", self.data_dir())
+            .env("BASE_PORT", self.ports.base.to_string())
+            .env("TMPDIR", self.dir.path());
+        command
+    }
+
+    /// Runs a command about this system.
+    pub async fn run(&self, args: &[&str]) -> Run {
+        Run::of(self.command(args)).await
+    }
+
+    /// `tolerancia inject`, which must succeed.
+    pub async fn inject(&self, args: &[&str]) -> Run {
+        self.run(&[&["inject"], args].concat()).await.code(0)
+    }
+
+    /// The JSON behind an address, which must answer 200.
+    pub async fn get<T: DeserializeOwned>(&self, url: &str) -> T {
+        let (status, body) = self.look(url).await.unwrap_or_else(|| panic!("{url} does not answer"));
+        assert_eq!(status, 200, "{url}: {body}");
+        serde_json::from_value(body).unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    /// Status and JSON behind an address, if anything answers.
+    pub async fn look(&self, url: &str) -> Option<(u16, Value)> {
+        let answer = self.http.get(url).send().await.ok()?;
+        let status = answer.status().as_u16();
+        Some((status, answer.json().await.unwrap_or_default()))
+    }
+
+    /// The voted stock of a product.
+    pub async fn stock(&self, product: &str) -> VotedProduct {
+        self.get(&format!("{}/inventory/{product}", self.voter())).await
+    }
+
+    /// Orders, and must be answered 201.
+    pub async fn order(&self, product: &str, quantity: u64) -> OrderView {
+        let body = json!({"product_id": product, "quantity": quantity});
+        let answer = self
+            .http
+            .post(format!("{}/orders", self.orders()))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert_eq!(status, 201, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The monitor's view.
+    pub async fn status(&self) -> SystemStatus {
+        self.get(&format!("{}/status", self.monitor())).await
+    }
+
+    /// What the monitor noticed about a replica, newest first.
+    pub async fn failures(&self, number: u8) -> Vec<Transition> {
+        let url = format!("{}/failures?instance={number}&limit=1000", self.monitor());
+        self.get::<Failures>(&url).await.failures
+    }
+
+    /// Waits until the votes of all replicas count.
+    pub async fn all_on(&self) {
+        let url = format!("{}/status", self.monitor());
+        eventually("all replicas are ON", async || {
+            let (_, status) = self.look(&url).await?;
+            (status["on"] == 3).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until all services are healthy and all replicas count.
+    pub async fn steady(&self) {
+        for url in self.all() {
+            let url = format!("{url}/health");
+            eventually(&format!("{url} is UP"), async || {
+                let (_, health) = self.look(&url).await?;
+                (health["status"] == "UP").then_some(())
+            })
+            .await;
+        }
+        self.all_on().await;
+    }
+
+    /// Waits until all replicas have applied the same events, and checks that their states are the same.
+    pub async fn replicas_are_equal(&self) -> Health {
+        eventually("the replicas are at the same position", async || {
+            let mut all = Vec::new();
+            for number in 1..=3 {
+                let url = format!("{}/health", self.inventory(number));
+                let (status, health) = self.look(&url).await?;
+                let health: Health = serde_json::from_value(health).ok()?;
+                all.push((status == 200).then_some(health)?);
+            }
+            if all.iter().any(|health| health.applied != all[0].applied) {
+                return None;
+            }
+            assert!(all[0].digest.is_some());
+            assert!(all.iter().all(|health| health.digest == all[0].digest), "{all:#?}");
+            all.pop()
+        })
+        .await
+    }
+
+    /// The process of a service.
+    pub fn pid(&self, name: &str) -> u32 {
+        let pids = std::fs::read_to_string(self.data_dir().join("pids")).unwrap();
+        let line = pids.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in {pids}")).parse().unwrap()
+    }
+
+    /// Sends a signal to the supervisor.
+    pub fn signal(&self, which: Signal) {
+        signal(self.supervisor.id().expect("it was not waited for"), which);
+    }
+
+    /// Waits for the supervisor's end.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(LIMIT, self.supervisor.wait()).await;
+        ended
+            .unwrap_or_else(|_| panic!("`up` does not end\n{}", self.log()))
+            .unwrap()
+            .code()
+    }
+
+    /// Stops the system in order, and starts it again in the same place.
+    pub async fn restart(&mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.ended().await, Some(0), "{}", self.log());
+        self.again().await;
+    }
+
+    /// Starts a system that has ended again in the same place.
+    pub async fn again(&mut self) {
+        self.supervisor = launch(self.dir.path(), self.ports, |_| {});
+        self.ready().await;
+    }
+
+    /// Stops the system in order and checks that nothing is left of it.
+    pub async fn down(mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.ended().await, Some(0), "{}", self.log());
+        assert_eq!(leftovers(self.dir()), [""; 0]);
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!(
+                "the system's last lines:\n{}",
+                lines[lines.len().saturating_sub(60)..].join("\n")
+            );
+        }
+        let Some(pid) = self.supervisor.id() else {
+            return;
+        };
+        signal(pid, Signal::KILL);
+        // Its children go with it. The next test should have the processor for itself.
+        let began = Instant::now();
+        while !leftovers(self.dir()).is_empty() && began.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn launch(dir: &Path, ports: Ports, adjust: impl FnOnce(&mut Command)) -> Child {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("log"))
+        .unwrap();
+    let mut command = tolerancia(&["up"]);
+    command
+        .env("DATA_DIR", dir.join("data"))
+        .env("BASE_PORT", ports.base.to_string())
+        .stdout(Stdio::piped())
+        .stderr(log);
+    adjust(&mut command);
+    command.spawn().unwrap()
+}
+
+fn at(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// A replica by its number.
+pub fn replica(number: u8) -> ReplicaId {
+    ReplicaId::new(number).unwrap()
+}

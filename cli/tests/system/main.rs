@@ -1,0 +1,14 @@
+//! The whole system as real processes, as its users run it.
+//!
+//! Every test has its own ports and its own data directory. Tests that run a system take turns: two systems on a
+//! small machine would be late to each other, and lateness is what the system is about.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod faults;
+mod guide;
+mod harness;
+mod input;
+mod lag;
+mod recovery;
+mod signals;

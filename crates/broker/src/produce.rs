@@ -1,0 +1,128 @@
+//! Produce: commits, shows the batch to the readers, and only then acknowledges.
+//!
+//! A producer that lost the acknowledgement (the broker was killed between the commit and the answer) sends
+//! the batch again with the same sequence number. The storage recognises it but no longer knows its offset,
+//! and clients need it. The batch is still in the log, near the end, so it is looked for there.
+
+use std::sync::Arc;
+
+use rama::{Context, Service};
+use tansu_sans_io::produce_request::{PartitionProduceData, TopicProduceData};
+use tansu_sans_io::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use tansu_sans_io::record::deflated::Batch;
+use tansu_sans_io::record::inflated;
+use tansu_sans_io::{ErrorCode, ProduceRequest, ProduceResponse};
+use tansu_storage::{Error, Result, Storage as _};
+use tracing::{debug, error, warn};
+
+use crate::log::{Log, Partition};
+use crate::reader::Row;
+
+/// How far from the end a repeated batch is looked for: more than all producers can have in flight.
+const LOOK_BACK: i64 = 50_000;
+
+/// The produce service.
+pub(crate) struct Produce(pub(crate) Arc<Log>);
+
+impl Service<(), ProduceRequest> for Produce {
+    type Response = ProduceResponse;
+    type Error = Error;
+
+    async fn serve(&self, _: Context<()>, request: ProduceRequest) -> Result<ProduceResponse> {
+        let transactional = request.transactional_id.is_some();
+        let mut responses = Vec::new();
+        for TopicProduceData {
+            name, partition_data, ..
+        } in request.topic_data.unwrap_or_default()
+        {
+            let mut partitions = Vec::new();
+            for PartitionProduceData { index, records, .. } in partition_data.unwrap_or_default() {
+                let batches = records.map(|frame| frame.batches).unwrap_or_default();
+                let result = if transactional {
+                    Err(ErrorCode::TransactionalIdAuthorizationFailed)
+                } else {
+                    self.append(&name, index, batches).await
+                };
+                partitions.push(answer(index, result));
+            }
+            responses.push(
+                TopicProduceResponse::default()
+                    .name(name)
+                    .partition_responses(Some(partitions)),
+            );
+        }
+        Ok(ProduceResponse::default()
+            .responses(Some(responses))
+            .throttle_time_ms(Some(0)))
+    }
+}
+
+fn answer(index: i32, result: Result<i64, ErrorCode>) -> PartitionProduceResponse {
+    PartitionProduceResponse::default()
+        .index(index)
+        .error_code(result.err().unwrap_or(ErrorCode::None).into())
+        .base_offset(result.unwrap_or(-1))
+        .log_append_time_ms(Some(-1))
+        .log_start_offset(Some(0))
+        .record_errors(Some(Vec::new()))
+}
+
+impl Produce {
+    /// Offset of the first record.
+    async fn append(&self, topic: &str, index: i32, batches: Vec<Batch>) -> Result<i64, ErrorCode> {
+        let partition = self
+            .0
+            .partition(topic, index)
+            .await
+            .map_err(|error| unknown(&error))??;
+        let mut first = None;
+        for batch in batches {
+            let offset = match self.0.storage.produce(None, &partition.topition, batch.clone()).await {
+                Ok(base_offset) => {
+                    partition.appended(Batch { base_offset, ..batch });
+                    base_offset
+                }
+                Err(Error::Api(ErrorCode::DuplicateSequenceNumber)) => {
+                    let found = self.find(&partition, &batch).await.map_err(|error| unknown(&error))?;
+                    debug!(topic, index, found, "a batch was sent again");
+                    found.ok_or(ErrorCode::DuplicateSequenceNumber)?
+                }
+                Err(Error::Api(code)) => {
+                    warn!(topic, index, ?code, producer = batch.producer_id, "a batch was refused");
+                    return Err(code);
+                }
+                Err(error) => return Err(unknown(&error)),
+            };
+            first.get_or_insert(offset);
+        }
+        first.ok_or(ErrorCode::InvalidRecord)
+    }
+
+    /// Where a batch is in the log, the newest copy.
+    async fn find(&self, partition: &Partition, batch: &Batch) -> Result<Option<i64>> {
+        let wanted = inflated::Batch::try_from(batch.clone())?.records;
+        let end = partition.end();
+        let mut from = (end - LOOK_BACK).max(0);
+        let mut rows: Vec<Row> = Vec::new();
+        while from < end {
+            let read = self.0.reader.rows(partition.id, from, end, usize::MAX).await?;
+            let Some(last) = read.last() else { break };
+            from = last.offset + 1;
+            rows.extend(read);
+        }
+        let is_it = |rows: &[Row]| {
+            let mut pairs = rows.iter().zip(&wanted);
+            pairs.all(|(row, record)| row.key == record.key && row.value == record.value)
+        };
+        Ok(rows
+            .windows(wanted.len().max(1))
+            .rev()
+            .find(|rows| is_it(rows))
+            .map(|rows| rows[0].offset))
+    }
+}
+
+fn unknown(error: &Error) -> ErrorCode {
+    error!(%error, "the storage failed");
+    ErrorCode::UnknownServerError
+}

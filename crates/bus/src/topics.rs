@@ -1,0 +1,273 @@
+//! The topics: created once, looked up, and where they end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::Client;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::time::{Instant, sleep};
+use tolerancia_wire::topic::{self, TopicSpec};
+use tracing::{debug, info, warn};
+
+use crate::link::{Context, Link};
+use crate::{BusConfig, BusError, Result};
+
+/// How long a starting broker is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// One attempt.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Retention of what may go: evidence and outcomes are of no use after a week.
+const WEEK_MS: &str = "604800000";
+
+/// Creates the topics that are missing and waits until the brokers show all of them. A broker that is
+/// still starting is waited for, up to 30 s.
+///
+/// # Errors
+/// When no broker answers in time or one refuses to create a topic.
+pub async fn ensure_topics(config: &BusConfig) -> Result<()> {
+    let admin: AdminClient<Context> = config
+        .client()
+        .create_with_context(Context(Link::new(
+            &config.bootstrap,
+            format!("{}-admin", config.client_id),
+        )))
+        .map_err(BusError::Config)?;
+    let admin = Arc::new(admin);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let last = match existing(&admin).await {
+            Ok(existing) => {
+                for spec in &topic::ALL {
+                    if let Some(&count) = existing.get(spec.name) {
+                        check_count(config, spec, count);
+                    }
+                }
+                let missing: Vec<_> = topic::ALL
+                    .iter()
+                    .filter(|spec| !existing.contains_key(spec.name))
+                    .collect();
+                if missing.is_empty() {
+                    return Ok(());
+                }
+                match create(&admin, config, &missing).await {
+                    // Once more around: the brokers must show them.
+                    Ok(()) => "the new topics do not appear".to_owned(),
+                    Err(BusError::NotSent(error)) => error.to_string(),
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => error.to_string(),
+        };
+        debug!(last, "the topics are not there yet");
+        if Instant::now() >= deadline {
+            let bootstrap = config.bootstrap.clone();
+            return Err(BusError::Unreachable { bootstrap, last });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Partitions of each topic that exists.
+async fn existing(admin: &Arc<AdminClient<Context>>) -> Result<BTreeMap<String, usize>, KafkaError> {
+    let admin = Arc::clone(admin);
+    blocking(move || {
+        let metadata = admin.inner().fetch_metadata(None, ATTEMPT)?;
+        let topics = metadata.topics().iter();
+        Ok(topics
+            .filter(|topic| topic.error().is_none() && !topic.partitions().is_empty())
+            .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
+            .collect())
+    })
+    .await
+}
+
+/// The count of an existing topic stands: changing it would move keys to other partitions.
+fn check_count(config: &BusConfig, spec: &TopicSpec, count: usize) {
+    if spec.partitioned && count != usize::from(config.partitions) {
+        warn!(
+            topic = spec.name,
+            partitions = count,
+            configured = config.partitions,
+            "the topic exists with another number of partitions, which is kept"
+        );
+    }
+}
+
+async fn create(admin: &AdminClient<Context>, config: &BusConfig, missing: &[&TopicSpec]) -> Result<()> {
+    let topics: Vec<_> = missing.iter().map(|spec| new_topic(config, spec)).collect();
+    let options = AdminOptions::new()
+        .request_timeout(Some(ATTEMPT))
+        .operation_timeout(Some(ATTEMPT));
+    for result in admin
+        .create_topics(&topics, &options)
+        .await
+        .map_err(BusError::NotSent)?
+    {
+        match result {
+            Ok(topic) => info!(topic, "topic created"),
+            // Another service was faster.
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) if is_passing(code) => {
+                return Err(BusError::NotSent(KafkaError::AdminOp(code)));
+            }
+            Err((topic, code)) => return Err(BusError::CreateTopic { topic, code }),
+        }
+    }
+    Ok(())
+}
+
+fn new_topic<'a>(config: &BusConfig, spec: &'a TopicSpec) -> NewTopic<'a> {
+    let partitions = if spec.partitioned { config.partitions.max(1) } else { 1 };
+    let topic = NewTopic::new(
+        spec.name,
+        i32::from(partitions),
+        TopicReplication::Fixed(config.replication),
+    );
+    match (spec.compacted, spec.forever) {
+        (true, _) => topic.set("cleanup.policy", "compact"),
+        // No cleanup policy beside it: the embedded broker would read −1 as "older than now".
+        (false, true) => topic.set("retention.ms", "-1"),
+        (false, false) => topic.set("cleanup.policy", "delete").set("retention.ms", WEEK_MS),
+    }
+}
+
+fn is_passing(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::NotController
+            | Code::CoordinatorNotAvailable
+            | Code::NetworkException
+            // Fewer brokers than copies: true while a cluster starts.
+            | Code::InvalidReplicationFactor
+    )
+}
+
+/// How many partitions `topic` has. Waits for a starting broker, up to 30 s.
+///
+/// # Errors
+/// When no broker answers in time or the topic does not exist.
+pub async fn partition_count(config: &BusConfig, topic: &str) -> Result<u16> {
+    let client = probe(config)?;
+    partitions(config, &client, topic).await
+}
+
+/// Where each partition of `topic` ends: the offset that its next record will get. Waits for a starting
+/// broker, up to 30 s.
+///
+/// # Errors
+/// When no broker answers in time or the topic does not exist.
+pub async fn end_offsets(config: &BusConfig, topic: &str) -> Result<BTreeMap<u16, u64>> {
+    let client = probe(config)?;
+    let bounds = bounds(config, &client, topic).await?;
+    Ok(bounds
+        .into_iter()
+        .map(|(partition, (_, end))| (partition, end))
+        .collect())
+}
+
+fn probe(config: &BusConfig) -> Result<Arc<BaseConsumer<Context>>> {
+    let link = Link::new(&config.bootstrap, format!("{}-probe", config.client_id));
+    let client = config.consumer().create_with_context(Context(link));
+    Ok(Arc::new(client.map_err(BusError::Config)?))
+}
+
+/// A client whose metadata can be asked for.
+pub(crate) trait AsClient: Send + Sync + 'static {
+    type Context: ClientContext;
+    fn client(&self) -> &Client<Self::Context>;
+}
+
+impl AsClient for BaseConsumer<Context> {
+    type Context = Context;
+    fn client(&self) -> &Client<Context> {
+        rdkafka::consumer::Consumer::client(self)
+    }
+}
+
+impl AsClient for rdkafka::consumer::StreamConsumer<Context> {
+    type Context = Context;
+    fn client(&self) -> &Client<Context> {
+        rdkafka::consumer::Consumer::client(self)
+    }
+}
+
+async fn partitions<C: AsClient>(config: &BusConfig, client: &Arc<C>, topic: &str) -> Result<u16> {
+    let name = topic.to_owned();
+    let count = patiently(config, client, move |client| {
+        let metadata = client.fetch_metadata(Some(&name), ATTEMPT)?;
+        let topics = metadata.topics().iter();
+        Ok(topics
+            .filter(|found| found.name() == name)
+            .map(|found| found.partitions().len())
+            .sum::<usize>())
+    })
+    .await?;
+    match u16::try_from(count) {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(BusError::UnknownTopic(topic.to_owned())),
+    }
+}
+
+/// The first offset and the end of each partition.
+pub(crate) async fn bounds<C: AsClient>(
+    config: &BusConfig,
+    client: &Arc<C>,
+    topic: &str,
+) -> Result<BTreeMap<u16, (u64, u64)>> {
+    let count = partitions(config, client, topic).await?;
+    let name = topic.to_owned();
+    patiently(config, client, move |client| {
+        let bound = |partition| {
+            let (low, high) = client.fetch_watermarks(&name, i32::from(partition), ATTEMPT)?;
+            let (low, high) = (u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0));
+            Ok((partition, (low.min(high), high)))
+        };
+        (0..count).map(bound).collect()
+    })
+    .await
+}
+
+/// Asks until there is an answer, or for 30 s.
+async fn patiently<C: AsClient, T: Send + 'static>(
+    config: &BusConfig,
+    client: &Arc<C>,
+    ask: impl Fn(&Client<C::Context>) -> Result<T, KafkaError> + Send + Sync + 'static,
+) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    let ask = Arc::new(ask);
+    loop {
+        let (client, ask) = (Arc::clone(client), Arc::clone(&ask));
+        match blocking(move || ask(client.client())).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(BusError::Unreachable {
+                    bootstrap: config.bootstrap.clone(),
+                    last: error.to_string(),
+                });
+            }
+            Err(error) => debug!(%error, "asking Kafka again"),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Runs one of librdkafka's blocking calls, each of which ends after [`ATTEMPT`].
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, KafkaError> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}

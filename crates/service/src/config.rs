@@ -1,0 +1,368 @@
+//! The parameters that all services have. Each has a flag and an environment variable; the flag wins.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::builder::{BoolishValueParser, TypedValueParser as _};
+use tolerancia_bus::BusConfig;
+use tolerancia_core::ReplicaId;
+use tolerancia_wire::health::{Health, HealthState};
+
+use crate::fault::FaultSwitch;
+use crate::logging::LogFormat;
+
+/// Names of the services, as they appear in `/health`, in records and on the command line.
+pub mod name {
+    /// The replicated inventory.
+    pub const INVENTORY: &str = "inventory-svc";
+    /// Health checks and verdicts.
+    pub const MONITOR: &str = "monitor-svc";
+    /// The majority vote.
+    pub const VOTER: &str = "voter-svc";
+    /// Orders.
+    pub const ORDERS: &str = "orders-svc";
+}
+
+/// Where Kafka is looked for when nothing says so: its usual port on this host.
+const KAFKA_DEFAULT: &str = "127.0.0.1:9092";
+
+/// What every service can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServiceArgs {
+    /// Address to listen on.
+    #[arg(long, env = "BIND", default_value = "127.0.0.1")]
+    pub bind: IpAddr,
+
+    /// Port to listen on; by default the service's place after the base port.
+    #[arg(long, env = "PORT")]
+    pub port: Option<u16>,
+
+    /// Name of the service in `/health`, records and metrics; by default the subcommand's.
+    #[arg(long, env = "SERVICE_NAME")]
+    pub service_name: Option<String>,
+
+    /// Which instance of the service this is, counted from 1. Replicas must be told.
+    #[arg(long, env = "INSTANCE_ID")]
+    pub instance_id: Option<String>,
+
+    /// Directory for everything that must survive a restart.
+    #[arg(long, env = "DATA_DIR", default_value = ".tolerancia")]
+    pub data_dir: PathBuf,
+
+    /// Number of inventory replicas: 3, 5 or 7; the same for all services.
+    #[arg(long, env = "REPLICAS", default_value = "3",
+          value_parser = clap::builder::PossibleValuesParser::new(["3", "5", "7"]).map(|n| n.parse::<u8>().unwrap_or(3)))]
+    pub replicas: u8,
+
+    /// First port of the system: the replicas' from here on, then the monitor's, the voter's, the orders'.
+    #[arg(long, env = "BASE_PORT", default_value_t = 5001, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub base_port: u16,
+
+    /// `HOST:PORT` of every replica, in order, separated by commas; by default on this host after the base port.
+    #[arg(long, env = "INVENTORY_URLS", value_delimiter = ',')]
+    pub inventory_urls: Vec<String>,
+
+    /// Kafka, `HOST:PORT`, several separated by commas; by default 127.0.0.1:9092.
+    #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS")]
+    pub kafka_bootstrap_servers: Option<String>,
+
+    /// How long a broker may hold a fetch that finds nothing, in milliseconds: 2 for the embedded broker.
+    #[arg(long, env = "KAFKA_FETCH_WAIT_MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=300_000))]
+    pub kafka_fetch_wait_ms: u64,
+
+    /// Partitions of `order-events` and `inventory-results` when they are created.
+    #[arg(long, env = "KAFKA_PARTITIONS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub kafka_partitions: u16,
+
+    /// Copies of each partition when the topics are created; at most the number of brokers.
+    #[arg(long, env = "KAFKA_REPLICATION", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=15))]
+    pub kafka_replication: i32,
+
+    /// PostgreSQL for orders, status and audit; without it a SQLite file in the data directory.
+    #[arg(long, env = "POSTGRES_URL", hide_env_values = true)]
+    pub postgres_url: Option<String>,
+
+    /// Whether faults may be injected into this service: on or off.
+    #[arg(long, env = "FAULT_INJECTION", default_value = "off", action = clap::ArgAction::Set, value_name = "on|off", value_parser = BoolishValueParser::new())]
+    pub fault_injection: bool,
+
+    /// Bearer token that `/fault` asks for; without it, none.
+    #[arg(long, env = "FAULT_TOKEN", hide_env_values = true)]
+    pub fault_token: Option<String>,
+
+    /// How log lines look.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+impl ServiceArgs {
+    /// These arguments for the service `name` (one of [`name`]): its name is filled in where none was given,
+    /// what was given empty counts as not given, and contradictions are found. A service calls this first.
+    ///
+    /// # Errors
+    /// When the number of `INVENTORY_URLS` is not that of the replicas, or when a replica is not told which
+    /// one it is.
+    pub fn prepared(mut self, name: &str) -> Result<Self> {
+        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        self.service_name = Some(given(self.service_name).unwrap_or_else(|| name.to_owned()));
+        self.instance_id = given(self.instance_id);
+        self.kafka_bootstrap_servers = given(self.kafka_bootstrap_servers);
+        self.postgres_url = given(self.postgres_url);
+        self.fault_token = given(self.fault_token);
+        self.inventory_urls = self.inventory_urls.iter().filter_map(|url| authority(url)).collect();
+        if !self.inventory_urls.is_empty() && self.inventory_urls.len() != usize::from(self.replicas) {
+            bail!(
+                "INVENTORY_URLS names {} replicas, REPLICAS says {}: name each replica once, in order",
+                self.inventory_urls.len(),
+                self.replicas
+            );
+        }
+        if name == name::INVENTORY {
+            self.replica()?;
+        }
+        uptime();
+        Ok(self)
+    }
+
+    /// Which replica this is.
+    ///
+    /// # Errors
+    /// When `INSTANCE_ID` is missing or is not one of the configured replicas.
+    pub fn replica(&self) -> Result<ReplicaId> {
+        let last = self.replicas;
+        let Some(id) = &self.instance_id else {
+            bail!("which replica is this? set INSTANCE_ID or --instance-id to a number from 1 to {last}");
+        };
+        match id.parse::<ReplicaId>() {
+            Ok(id) if id.number() <= last => Ok(id),
+            _ => bail!("there is no instance {id:?}: set INSTANCE_ID to a number from 1 to {last}, or REPLICAS higher"),
+        }
+    }
+
+    /// The ports of the system.
+    #[must_use]
+    pub const fn ports(&self) -> Ports {
+        Ports {
+            base: self.base_port,
+            replicas: self.replicas,
+        }
+    }
+
+    /// Where this service listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        let ports = self.ports();
+        let port = self.port.unwrap_or_else(|| match self.name() {
+            name::MONITOR => ports.monitor(),
+            name::VOTER => ports.voter(),
+            name::ORDERS => ports.orders(),
+            _ => self.replica().map_or(self.base_port, |id| ports.inventory(id)),
+        });
+        SocketAddr::new(self.bind, port)
+    }
+
+    /// Where a replica listens, `HOST:PORT`. A name is looked up each time it is connected to.
+    #[must_use]
+    pub fn replica_addr(&self, replica: ReplicaId) -> String {
+        match self.inventory_urls.get(replica.index()) {
+            Some(addr) => addr.clone(),
+            None => format!("127.0.0.1:{}", self.ports().inventory(replica)),
+        }
+    }
+
+    /// How to reach Kafka.
+    #[must_use]
+    pub fn bus(&self) -> BusConfig {
+        BusConfig {
+            bootstrap: self
+                .kafka_bootstrap_servers
+                .clone()
+                .unwrap_or_else(|| KAFKA_DEFAULT.to_owned()),
+            client_id: self.source().replace('/', "-"),
+            fetch_wait: Duration::from_millis(self.kafka_fetch_wait_ms),
+            partitions: self.kafka_partitions,
+            replication: self.kafka_replication,
+            extra: kafka_properties(),
+        }
+    }
+
+    /// The service's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.service_name.as_deref().unwrap_or("tolerancia")
+    }
+
+    /// The service's instance; `1` where there is only one.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        self.instance_id.as_deref().unwrap_or("1")
+    }
+
+    /// The `source` of this service's records: `monitor-svc`, `inventory-svc/2`.
+    #[must_use]
+    pub fn source(&self) -> String {
+        match &self.instance_id {
+            Some(instance) => format!("{}/{instance}", self.name()),
+            None => self.name().to_owned(),
+        }
+    }
+
+    /// A health answer with this state and no details.
+    #[must_use]
+    pub fn health(&self, status: HealthState) -> Health {
+        Health {
+            status,
+            service: self.name().to_owned(),
+            instance: self.instance().to_owned(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: uptime().as_secs_f64(),
+            applied: Default::default(),
+            digest: None,
+            details: Default::default(),
+        }
+    }
+
+    /// The switch of this service's faults.
+    #[must_use]
+    pub fn faults(&self) -> FaultSwitch {
+        FaultSwitch::new(self.instance(), self.fault_injection, self.fault_token.as_deref())
+    }
+}
+
+/// The ports of a system on one host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// The first replica's port.
+    pub base: u16,
+    /// The number of replicas.
+    pub replicas: u8,
+}
+
+impl Ports {
+    /// A replica's port: 5001 to 5003 with the defaults.
+    #[must_use]
+    pub const fn inventory(self, replica: ReplicaId) -> u16 {
+        self.base + replica.number() as u16 - 1
+    }
+
+    /// The monitor's port: 5004 with the defaults.
+    #[must_use]
+    pub const fn monitor(self) -> u16 {
+        self.base + self.replicas as u16
+    }
+
+    /// The voter's port: 5005 with the defaults.
+    #[must_use]
+    pub const fn voter(self) -> u16 {
+        self.monitor() + 1
+    }
+
+    /// The orders' port: 5006 with the defaults.
+    #[must_use]
+    pub const fn orders(self) -> u16 {
+        self.monitor() + 2
+    }
+
+    /// The dashboard's port: 5007 with the defaults.
+    #[must_use]
+    pub const fn dashboard(self) -> u16 {
+        self.monitor() + 3
+    }
+}
+
+/// Time since this process first asked.
+fn uptime() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+/// `HOST:PORT` out of `http://HOST:PORT/`, or nothing.
+fn authority(url: &str) -> Option<String> {
+    let url = url.trim();
+    let url = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    (!url.is_empty()).then(|| url.to_owned())
+}
+
+/// librdkafka properties from the environment: `KAFKA_PROP_SECURITY_PROTOCOL` is `security.protocol`.
+fn kafka_properties() -> Vec<(String, String)> {
+    std::env::vars()
+        .filter_map(|(name, value)| {
+            let property = name.strip_prefix("KAFKA_PROP_")?;
+            Some((property.to_lowercase().replace('_', "."), value))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(Debug, clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        service: ServiceArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<ServiceArgs, clap::Error> {
+        Cli::try_parse_from([&["svc"], args].concat()).map(|cli| cli.service)
+    }
+
+    #[test]
+    fn each_service_has_its_place_after_the_base_port() {
+        let port = |name, args: &[&str]| parse(args).unwrap().prepared(name).unwrap().addr().port();
+        assert_eq!(port(name::INVENTORY, &["--instance-id", "2"]), 5002);
+        assert_eq!(port(name::MONITOR, &[]), 5004);
+        assert_eq!(port(name::VOTER, &[]), 5005);
+        assert_eq!(port(name::ORDERS, &[]), 5006);
+        assert_eq!(port(name::ORDERS, &["--replicas", "5", "--base-port", "7001"]), 7008);
+        assert_eq!(port(name::VOTER, &["--port", "9"]), 9);
+    }
+
+    #[test]
+    fn contradictions_are_found_at_start() {
+        for (name, args) in [
+            (name::INVENTORY, &[][..]),
+            (name::INVENTORY, &["--instance-id", "0"]),
+            (name::INVENTORY, &["--instance-id", "4"]),
+            (name::VOTER, &["--inventory-urls", "a:1,b:2"]),
+        ] {
+            assert!(parse(args).unwrap().prepared(name).is_err(), "{args:?}");
+        }
+        for args in [
+            &["--replicas", "4"][..],
+            &["--fault-injection", "perhaps"],
+            &["--port", "70000"],
+            &["--bind", "x"],
+        ] {
+            assert!(parse(args).is_err(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn replicas_may_live_elsewhere() {
+        let args = parse(&["--inventory-urls", "http://inventory-1:5001/,b:2, c:3"]).unwrap();
+        let args = args.prepared(name::VOTER).unwrap();
+        let addrs: Vec<_> = ReplicaId::all(3).map(|id| args.replica_addr(id)).collect();
+        assert_eq!(addrs, ["inventory-1:5001", "b:2", "c:3"]);
+        let args = parse(&[]).unwrap().prepared(name::VOTER).unwrap();
+        assert_eq!(args.replica_addr(ReplicaId::new(3).unwrap()), "127.0.0.1:5003");
+    }
+
+    #[test]
+    fn only_replicas_carry_their_number_in_the_source() {
+        let args = parse(&["--instance-id", "2", "--fault-injection", "on"]).unwrap();
+        let args = args.prepared(name::INVENTORY).unwrap();
+        assert_eq!(args.source(), "inventory-svc/2");
+        assert!(args.fault_injection);
+        assert_eq!(
+            parse(&[]).unwrap().prepared(name::MONITOR).unwrap().source(),
+            "monitor-svc"
+        );
+    }
+}

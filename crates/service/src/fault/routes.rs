@@ -1,0 +1,77 @@
+//! `GET PUT DELETE /fault`. What is refused changes nothing.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::Value;
+use tolerancia_wire::fault::{FaultSpec, FaultState};
+
+use super::FaultSwitch;
+use crate::extract::ApiJson;
+use crate::problem::ApiProblem;
+
+pub(super) fn routes(switch: FaultSwitch) -> Router {
+    Router::new()
+        .route("/fault", get(show).put(put).delete(clear))
+        .layer(middleware::from_fn_with_state(switch.clone(), guard))
+        .with_state(switch)
+}
+
+async fn guard(State(switch): State<FaultSwitch>, request: Request, next: Next) -> Response {
+    if !switch.shared.enabled {
+        let detail = "faults cannot be injected here: start the service with FAULT_INJECTION=on";
+        return ApiProblem::not_found(detail).into_response();
+    }
+    if switch
+        .shared
+        .token
+        .as_ref()
+        .is_some_and(|token| !token.admits(request.headers()))
+    {
+        let detail = "the token is missing or wrong: send Authorization: Bearer with the service's FAULT_TOKEN";
+        let mut response = ApiProblem::unauthorized(detail).into_response();
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    next.run(request).await
+}
+
+async fn show(State(switch): State<FaultSwitch>) -> Json<FaultState> {
+    Json(switch.current())
+}
+
+async fn put(State(switch): State<FaultSwitch>, ApiJson(body): ApiJson<Value>) -> Result<Json<FaultState>, ApiProblem> {
+    let spec = read(body)?;
+    switch.activate(spec).map(Json).map_err(ApiProblem::unprocessable)
+}
+
+async fn clear(State(switch): State<FaultSwitch>) -> Json<FaultState> {
+    Json(switch.clear())
+}
+
+/// Reads a fault. Serde ignores unknown fields of a tagged variant without fields, so they are looked for
+/// here: every field must be one that the fault would be written with.
+fn read(body: Value) -> Result<FaultSpec, ApiProblem> {
+    let not_a_fault = |error: serde_json::Error| {
+        ApiProblem::bad_request(format!(
+            "this is not a fault: {error}; send for example {{\"fault\":\"latency\",\"latency_ms\":1200}}"
+        ))
+    };
+    let spec: FaultSpec = serde_json::from_value(body.clone()).map_err(not_a_fault)?;
+    let known = serde_json::to_value(&spec).map_err(not_a_fault)?;
+    let unknown = body
+        .as_object()
+        .and_then(|fields| fields.keys().find(|name| known.get(name.as_str()).is_none()));
+    match unknown {
+        Some(name) => Err(ApiProblem::bad_request(format!(
+            "{} has no parameter {name:?}: leave it out",
+            spec.fault
+        ))),
+        None => Ok(spec),
+    }
+}

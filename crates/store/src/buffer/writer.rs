@@ -1,0 +1,139 @@
+//! The one task that writes: batches, retries with growing pauses, never out of order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::BufferConfig;
+use super::queue::Queue;
+use crate::error::{Result, StoreError};
+use crate::store::{Store, Write};
+
+/// See the module.
+pub(super) struct Writer {
+    store: Arc<dyn Store>,
+    queue: Arc<Queue>,
+    config: BufferConfig,
+    /// Taken from the queue and not yet settled, oldest first.
+    pending: Vec<Write>,
+}
+
+impl Writer {
+    pub(super) fn new(store: Arc<dyn Store>, queue: Arc<Queue>, config: BufferConfig) -> Self {
+        Self {
+            store,
+            queue,
+            config,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Runs until the queue is stopped and either empty or out of time.
+    pub(super) async fn run(mut self) {
+        let mut pause = self.config.retry_min;
+        loop {
+            let outcome = if self.pending.is_empty() {
+                self.store.ping().await
+            } else {
+                self.write_pending().await
+            };
+            match outcome {
+                Ok(()) => {
+                    self.queue.up();
+                    pause = self.config.retry_min;
+                    if !self.next_batch().await {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    self.queue.down(&error);
+                    if !self.pause(&mut pause).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for writes and takes them, or leaves none and returns to ping an idle database. `false`:
+    /// stopped, and nothing is left.
+    async fn next_batch(&mut self) -> bool {
+        let stop = &self.queue.stop;
+        let pinged = Instant::now();
+        loop {
+            let waiting = self.queue.queued();
+            if 0 < waiting && waiting < self.config.batch && !stop.is_cancelled() {
+                tokio::select! {
+                    () = sleep(self.config.linger) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            self.pending = self.queue.take(self.config.batch);
+            if !self.pending.is_empty() {
+                return true;
+            }
+            if stop.is_cancelled() {
+                return false;
+            }
+            tokio::select! {
+                () = self.queue.wake.notified() => {}
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep_until(pinged + self.config.ping_every) => return true,
+            }
+        }
+    }
+
+    /// Writes what is pending in one transaction; if one of the writes is to blame, one by one without it.
+    async fn write_pending(&mut self) -> Result<()> {
+        match self.store.apply(&self.pending).await {
+            Ok(()) => {
+                self.queue.written(self.pending.len());
+                self.pending.clear();
+                Ok(())
+            }
+            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(_) => {
+                let mut settled = 0;
+                let outcome = self.write_singly(&mut settled).await;
+                self.pending.drain(..settled);
+                outcome
+            }
+        }
+    }
+
+    async fn write_singly(&self, settled: &mut usize) -> Result<()> {
+        for write in &self.pending {
+            match self.store.apply(std::slice::from_ref(write)).await {
+                Ok(()) => self.queue.written(1),
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, ?write, "the database refuses this write for good; dropped");
+                    self.queue.rejected();
+                }
+            }
+            *settled += 1;
+        }
+        Ok(())
+    }
+
+    /// Waits before the next attempt. `false`: stopped, and there is no time for another one.
+    async fn pause(&self, pause: &mut Duration) -> bool {
+        let stop = &self.queue.stop;
+        let longer = (*pause * 2).min(self.config.retry_max);
+        if stop.is_cancelled() {
+            let in_time = self.queue.retry_until().is_some_and(|until| Instant::now() + *pause < until);
+            if in_time {
+                sleep(*pause).await;
+                *pause = longer;
+            }
+            return in_time;
+        }
+        tokio::select! {
+            () = sleep(*pause) => *pause = longer,
+            // One more attempt at once, then what time is left is used with short pauses.
+            () = stop.cancelled() => *pause = self.config.retry_min,
+        }
+        true
+    }
+}

@@ -1,0 +1,51 @@
+//! No fault outlives the experiment.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+use tolerancia_core::ReplicaId;
+use tolerancia_wire::fault::FaultState;
+
+use super::Target;
+use crate::inject::{self, InjectError};
+
+/// How long a replica that does not answer is waited for: it may be about to be restarted.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Ends the faults of all replicas. `pids` are their processes, where known from an injection.
+pub(crate) async fn clear_all(target: &Target, pids: &[Option<u32>]) -> Result<(), String> {
+    let replicas = u8::try_from(target.inventory_urls.len()).unwrap_or(u8::MAX);
+    let clear = async |instance: ReplicaId| {
+        let known = pids.get(instance.index()).copied().flatten();
+        let pid = match known {
+            Some(pid) => Some(pid),
+            None => inject::pid_of(&target.monitor_url, instance).await,
+        };
+        match clear_one(target, instance, pid).await {
+            // Without fault injection there is no fault.
+            Ok(_) | Err(InjectError::Off { .. }) => None,
+            Err(error) => Some(format!("instance {instance}: {error}")),
+        }
+    };
+    let failed: Vec<String> = join_all(ReplicaId::all(replicas).map(clear)).await.into_iter().flatten().collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+/// Ends the fault of one replica, waiting for a replica that does not answer.
+pub(crate) async fn clear_one(
+    target: &Target,
+    instance: ReplicaId,
+    pid: Option<u32>,
+) -> Result<FaultState, InjectError> {
+    let url = &target.inventory_urls[instance.index()];
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match inject::clear(url, target.fault_token.as_deref(), pid).await {
+            Err(InjectError::NoAnswer { .. }) if Instant::now() < deadline => sleep(PAUSE).await,
+            ended => return ended,
+        }
+    }
+}

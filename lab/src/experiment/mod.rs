@@ -1,0 +1,186 @@
+//! `tolerancia experiment`: a scenario, carried out, measured and judged.
+//!
+//! 1. *Steady state*: every service healthy, every instance ON, a query and an order work.
+//! 2. *Baseline*: the load of the scenario on the healthy system.
+//! 3. Per fault and trial: a random instance, a random moment of the health-check cycle; inject, wait for the
+//!    monitor's own event, hold, clear (a crash is repaired by whoever supervises the process), wait for ON,
+//!    be steady again. The load runs throughout.
+//! 4. *Clean-up*, always: on success, on an error, on an interruption, on a panic. Faults that cannot be
+//!    cleared make the experiment fail.
+//! 5. *Oracle*: the log, replayed, against everything that clients were told, and against every replica.
+//! 6. The report.
+//!
+//! Exit codes of the command: 0 when every objective was met, 1 when one was missed, 2 when the experiment
+//! could not be carried out, 130 when it was interrupted (the report then says `aborted`).
+
+mod cleanup;
+pub(crate) mod record;
+mod runner;
+mod sse;
+mod steady;
+mod traffic;
+mod trial;
+mod verify;
+mod watch;
+
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::inject::InjectError;
+use crate::scenario::{self, Scenario, ScenarioError};
+
+/// Arguments of `tolerancia experiment`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ExperimentArgs {
+    /// Fewer and shorter trials: about a minute in all.
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Trials per fault, 1 to 1000; overrides the scenario.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub trials: Option<u16>,
+
+    /// The scenario, a TOML file; without it, the four classic faults.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+
+    /// Seed of everything that is random; random if absent, and in the report.
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// Where the report goes.
+    #[arg(long, value_name = "DIR", default_value_os_t = default_out(), hide_default_value = true, help = "Where the report goes [default: results/<time>]")]
+    pub out: PathBuf,
+
+    /// Print `report.json` instead of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ExperimentArgs {
+    /// Reads the scenario and tries the out directory, so that a mistake is told before anything is started.
+    ///
+    /// # Errors
+    /// When the scenario is not usable or the out directory cannot be written.
+    pub fn check(&self) -> Result<(), ExperimentError> {
+        self.plan()?;
+        let unwritable = |error: std::io::Error| ExperimentError::Out {
+            dir: self.out.clone(),
+            cause: error.to_string(),
+        };
+        std::fs::create_dir_all(&self.out).map_err(unwritable)?;
+        // The only way to know is to write.
+        let probe = self.out.join(".writable");
+        std::fs::write(&probe, b"").map_err(unwritable)?;
+        std::fs::remove_file(&probe).map_err(unwritable)
+    }
+
+    /// The scenario with what the arguments change in it.
+    fn plan(&self) -> Result<Scenario, ExperimentError> {
+        let mut scenario = match &self.scenario {
+            Some(path) => scenario::load(path)?,
+            None => Scenario::classic(),
+        };
+        if let Some(trials) = self.trials {
+            scenario.pace.trials = trials.into();
+            scenario.quick.trials = trials.into();
+        }
+        Ok(scenario)
+    }
+}
+
+/// `results/` and the second, in UTC, so that a list of them is in order.
+fn default_out() -> PathBuf {
+    PathBuf::from("results").join(jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string())
+}
+
+/// The system under experiment.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Where the voter is: scheme, host and port, as all addresses here.
+    pub voter_url: String,
+    /// Where the orders service is.
+    pub orders_url: String,
+    /// Where the monitor is.
+    pub monitor_url: String,
+    /// Where the replicas are, from instance 1 on.
+    pub inventory_urls: Vec<String>,
+    /// Where the log is.
+    pub bus: tolerancia_bus::BusConfig,
+    /// The token that the replicas ask for.
+    pub fault_token: Option<String>,
+    /// `embedded` or `external`, for the report.
+    pub kafka: &'static str,
+    /// `sqlite` or `postgres`, for the report.
+    pub database: &'static str,
+    /// Configured replicas.
+    pub replicas: usize,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExperimentOutcome {
+    /// Every objective was met.
+    Pass,
+    /// At least one objective was missed.
+    Missed,
+    /// It was interrupted; the report holds what was measured until then.
+    Aborted,
+}
+
+impl ExperimentOutcome {
+    /// Whether every objective was met.
+    #[must_use]
+    pub const fn passed(self) -> bool {
+        matches!(self, Self::Pass)
+    }
+}
+
+/// Why an experiment could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// The scenario is not usable.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The out directory cannot be written.
+    #[error("{} cannot be written ({cause}): choose another directory with --out", .dir.display())]
+    Out {
+        /// The directory.
+        dir: PathBuf,
+        /// What is in the way.
+        cause: String,
+    },
+    /// The system was not healthy at the start.
+    #[error("the system is not in a steady state: {0}")]
+    NotSteady(String),
+    /// A fault could not be injected or cleared.
+    #[error(transparent)]
+    Inject(#[from] InjectError),
+    /// The monitor's events cannot be read.
+    #[error("the monitor's events cannot be read ({0}): detection is measured from them alone")]
+    NoEvents(String),
+    /// The log cannot be read.
+    #[error("the log cannot be checked: {0}")]
+    Bus(#[from] tolerancia_bus::BusError),
+    /// Faults may still be active.
+    #[error("clean-up failed: {0}; end it with `tolerancia inject clear --instance N`")]
+    Cleanup(String),
+    /// A programming error; the faults were cleared all the same.
+    #[error("the experiment stopped on an internal error: {0}")]
+    Internal(String),
+}
+
+/// Carries the experiment out on `target`, writes the report, prints the table (or, with `--json`, the report)
+/// on standard output and progress on standard error. When `shutdown` is cancelled, faults are cleared and the
+/// report is partial.
+///
+/// # Errors
+/// When it could not be carried out, or its clean-up failed.
+pub async fn run(
+    args: ExperimentArgs,
+    target: Target,
+    shutdown: CancellationToken,
+) -> Result<ExperimentOutcome, ExperimentError> {
+    runner::run(args, target, shutdown).await
+}

@@ -1,0 +1,195 @@
+//! The clients of an experiment: open loop, and every answer is kept for the oracle.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tolerancia_core::{OrderId, ProductId};
+use tolerancia_wire::order::OrderRequest;
+use tolerancia_wire::time::mono_ns;
+use uuid::Uuid;
+
+use super::record::Observation;
+use crate::load::api::{Api, Cancelled, Failure, Ordered};
+use crate::load::engine::drive;
+use crate::load::pool::Pool;
+use crate::load::schedule::{Schedule, Tick};
+use crate::load::stats::End;
+use crate::load::{KEPT_ORDERS, Operation};
+use crate::oracle::{OrderAnswer, Told};
+use crate::scenario::Load;
+
+/// The load of an experiment.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    clients: Arc<Clients>,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug)]
+struct Clients {
+    api: Api,
+    /// Makes the idempotency keys of this run unlike those of any other.
+    run: String,
+    seen: Mutex<Vec<Observation>>,
+    /// The newest version of each product that was confirmed to these clients.
+    known: Mutex<HashMap<ProductId, u64>>,
+    open: Mutex<Pool<(OrderId, ProductId)>>,
+}
+
+impl Traffic {
+    /// No requests yet. When `abort` is cancelled, requests on their way get one more second.
+    pub(crate) fn new(api: Api, abort: CancellationToken) -> Self {
+        let clients = Clients {
+            api,
+            run: Uuid::new_v4().simple().to_string(),
+            seen: Mutex::default(),
+            known: Mutex::default(),
+            open: Mutex::new(Pool::new(KEPT_ORDERS)),
+        };
+        Self {
+            clients: Arc::new(clients),
+            stop: CancellationToken::new(),
+            abort,
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Begins to send.
+    pub(crate) fn begin(&self, load: Load, products: Vec<ProductId>, seed: u64) {
+        let products: Arc<[ProductId]> = products.into();
+        self.spawn(load.queries_rps, products.clone(), seed, Operation::QueryInventory);
+        self.spawn(load.orders_rps, products, seed.wrapping_add(1), Operation::CreateOrder);
+    }
+
+    fn spawn(&self, rps: f64, products: Arc<[ProductId]>, seed: u64, operation: Operation) {
+        let clients = Arc::clone(&self.clients);
+        let (stop, abort) = (self.stop.clone(), self.abort.clone());
+        self.tasks.spawn(async move {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let shoot = |tick: Tick| {
+                let product = products[rng.random_range(0..products.len())].clone();
+                let quantity = rng.random_range(1..=3);
+                let clients = Arc::clone(&clients);
+                async move {
+                    match operation {
+                        Operation::QueryInventory => clients.query(tick, product).await,
+                        _ => clients.order(tick, product, quantity).await,
+                    }
+                }
+            };
+            let dropped = |tick: Tick| {
+                let end = End::Failed(Failure::Dropped);
+                clients.keep(operation, tick.intended_ns, end, None);
+            };
+            drive(Schedule::from_now(rps, None), stop, abort, shoot, dropped).await;
+        });
+    }
+
+    /// Stops sending, waits for the answers, cancels the orders that are still open, and gives everything that
+    /// was observed.
+    pub(crate) async fn finish(&self) -> Vec<Observation> {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let open = lock(&self.clients.open).drain();
+        let cancels = open.into_iter().map(|(order, product)| self.clients.cancel(order, product));
+        futures_util::future::join_all(cancels).await;
+        std::mem::take(&mut *lock(&self.clients.seen))
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Clients {
+    async fn query(&self, tick: Tick, product: ProductId) {
+        let known = lock(&self.known).get(&product).copied();
+        let (end, told) = match self.api.query(&product).await {
+            Ok(voted) => {
+                let told = Told::Stock {
+                    product: voted.product_id,
+                    version: voted.version,
+                    stock: voted.stock,
+                    fresh: voted.fresh,
+                    known,
+                };
+                (End::Success, Some(told))
+            }
+            Err(failure) => (End::Failed(failure), None),
+        };
+        self.keep(Operation::QueryInventory, tick.intended_ns, end, told);
+    }
+
+    async fn order(&self, tick: Tick, product: ProductId, quantity: u64) {
+        let key = format!("{}-{}", self.run, tick.number);
+        let request = OrderRequest {
+            product_id: product.clone(),
+            quantity,
+        };
+        let (end, answer, order) = match self.api.order(&request, Some(&key)).await {
+            Ok(Ordered::Confirmed { order, version }) => {
+                self.learn(&product, version);
+                (End::Success, OrderAnswer::Confirmed { order, version }, Some(order))
+            }
+            Ok(Ordered::Pending { order }) => {
+                let end = End::Failed(Failure::Pending);
+                (end, OrderAnswer::Pending { order }, Some(order))
+            }
+            Ok(Ordered::Rejected { reason }) => (End::Rejected(reason), OrderAnswer::Rejected, None),
+            Err(failure) => (End::Failed(failure), OrderAnswer::Unknown, None),
+        };
+        let told = Told::Order {
+            key: OrderId::from_key(0, &key).key_part(),
+            answer,
+        };
+        self.keep(Operation::CreateOrder, tick.intended_ns, end, Some(told));
+        let due = order.and_then(|order| lock(&self.open).push((order, product)));
+        if let Some((order, product)) = due {
+            self.cancel(order, product).await;
+        }
+    }
+
+    async fn cancel(&self, order: OrderId, product: ProductId) {
+        let started_ns = mono_ns();
+        let (end, told) = match self.api.cancel(order).await {
+            Ok(Cancelled::Done { version }) => {
+                self.learn(&product, version);
+                (End::Success, Some(Told::Cancelled { order }))
+            }
+            Ok(Cancelled::Refused) => (End::Rejected("refused".to_owned()), None),
+            Err(failure) => (End::Failed(failure), None),
+        };
+        self.keep(Operation::CancelOrder, started_ns, end, told);
+    }
+
+    fn learn(&self, product: &ProductId, version: Option<u64>) {
+        let Some(version) = version else { return };
+        let mut known = lock(&self.known);
+        let newest = known.entry(product.clone()).or_insert(version);
+        *newest = version.max(*newest);
+    }
+
+    fn keep(&self, operation: Operation, intended_ns: u64, end: End, told: Option<Told>) {
+        lock(&self.seen).push(Observation {
+            operation,
+            intended_ns,
+            latency_ns: mono_ns().saturating_sub(intended_ns),
+            end,
+            told,
+        });
+    }
+}
+
+/// The lock is only ever held for a moment, and what is behind it is whole at all times.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,66 @@
+#![allow(clippy::unwrap_used)]
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tolerancia_wire::status::Verdict;
+
+use super::*;
+use crate::experiment::record::tests::transition;
+
+fn event(transition: &Transition) -> String {
+    let data = serde_json::to_string(transition).unwrap();
+    format!("event: transition\nid: {}\ndata: {data}\n\n", transition.seq)
+}
+
+/// Answers one connection per given body and returns the requests.
+async fn serve(listener: TcpListener, bodies: Vec<String>) -> Vec<String> {
+    let mut requests = Vec::new();
+    for body in bodies {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let n = socket.read(&mut request).await.unwrap();
+        requests.push(String::from_utf8_lossy(&request[..n]).to_lowercase());
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+        socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    }
+    requests
+}
+
+#[tokio::test]
+async fn a_broken_stream_goes_on_after_the_last_event_that_was_seen() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let [old, off, on] = [
+        transition(2, 5, Verdict::Off),
+        transition(1, 7, Verdict::Off),
+        transition(1, 9, Verdict::On),
+    ];
+    let past = serde_json::to_string(&Failures { failures: vec![old] }).unwrap();
+    let bodies = vec![
+        past,
+        format!(": connected\n\n{}", event(&off)),
+        // The same event again, then a new one.
+        event(&off) + &event(&on),
+    ];
+    let server = tokio::spawn(serve(listener, bodies));
+    let stop = CancellationToken::new();
+    let watch = Watch::open(&url, stop.clone()).await.unwrap();
+    let seen = watch.wait(Duration::from_secs(30), |t| t.to == Verdict::On).await.unwrap();
+    assert_eq!(seen, on);
+    assert_eq!(watch.all(), [off, on.clone()]);
+    assert_eq!(watch.newest(|_| true), Some(on));
+    let requests = server.await.unwrap();
+    assert!(requests[0].starts_with("get /failures?limit=1"), "{}", requests[0]);
+    assert!(requests[1].contains("last-event-id: 5"), "{}", requests[1]);
+    assert!(requests[2].contains("last-event-id: 7"), "{}", requests[2]);
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_is_not_waited_for_for_ever() {
+    let (seen, receiver) = watch::channel(vec![transition(1, 7, Verdict::Off)]);
+    let watch = Watch { seen: receiver };
+    assert!(watch.wait(Duration::from_secs(10), |t| t.seq == 8).await.is_none());
+    assert!(watch.wait(Duration::ZERO, |t| t.seq == 7).await.is_some());
+    drop(seen);
+}

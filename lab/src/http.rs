@@ -1,0 +1,65 @@
+//! The laboratory's HTTP clients.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tolerancia_wire::Problem;
+
+/// How long a connection may take to open. Everything is near; a longer wait hides a dead service.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// A client with kept-open HTTP/1.1 connections, as ordinary clients of the system have. Each request
+/// ends after `timeout`. Proxies from the environment are ignored: they would be measured too.
+pub(crate) fn client(timeout: Duration) -> reqwest::Client {
+    builder()
+        .timeout(timeout)
+        .build()
+        .expect("a client without TLS needs nothing that could be missing")
+}
+
+/// A client for answers that never end; silence of `idle` ends them.
+pub(crate) fn streaming(idle: Duration) -> reqwest::Client {
+    builder()
+        .read_timeout(idle)
+        .build()
+        .expect("a client without TLS needs nothing that could be missing")
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(Duration::from_secs(30))
+}
+
+/// The JSON behind `url`; otherwise a sentence that names the address and what is wrong there.
+pub(crate) async fn get_json<T: DeserializeOwned>(client: &reqwest::Client, url: &str) -> Result<T, String> {
+    let response = client.get(url).send().await.map_err(|error| format!("{url}: {}", cause(&error)))?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(|error| format!("{url}: {}", cause(&error)))?;
+    if !status.is_success() {
+        return Err(format!("{url} answered {}", describe(status.as_u16(), &body)));
+    }
+    serde_json::from_slice(&body).map_err(|error| format!("{url} answered something unexpected: {error}"))
+}
+
+/// A status and, if the body is a problem, its explanation.
+pub(crate) fn describe(status: u16, body: &[u8]) -> String {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => format!("{status}: {}", problem.detail),
+        Err(_) => status.to_string(),
+    }
+}
+
+/// The innermost cause of a failed request, which is the one that says what happened.
+pub(crate) fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

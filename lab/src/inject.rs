@@ -1,0 +1,183 @@
+//! Breaking one replica, and mending it.
+//!
+//! A replica obeys only if it was started with `FAULT_INJECTION=on`. A stopped process (`freeze`) cannot
+//! answer the request that would end the fault, so [`clear`] continues it with SIGCONT first; for that it
+//! must run on this host, and its process id must be known from before ([`pid_of`] asks the monitor).
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
+use tolerancia_core::ReplicaId;
+use tolerancia_wire::fault::{FaultSpec, FaultState};
+use tolerancia_wire::status::InstanceStatus;
+
+use crate::http;
+
+/// A request about a fault that takes longer has failed: `/fault` is never slowed down by a fault.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a fault could not be injected, cleared or looked up.
+#[derive(Debug, thiserror::Error)]
+pub enum InjectError {
+    /// Nobody answered.
+    #[error("{url} does not answer ({cause}): is the instance running? (`tolerancia up` starts the system)")]
+    NoAnswer {
+        /// Where.
+        url: String,
+        /// What happened instead.
+        cause: String,
+    },
+    /// The replica was started without fault injection.
+    #[error("{url} refuses faults: start the replicas with FAULT_INJECTION=on")]
+    Off {
+        /// Where.
+        url: String,
+    },
+    /// The token is missing or wrong.
+    #[error("{url} asks for a token: set FAULT_TOKEN to the one that the replica was started with")]
+    Unauthorized {
+        /// Where.
+        url: String,
+    },
+    /// The replica does not accept this fault.
+    #[error("{url} answered {answer}")]
+    Refused {
+        /// Where.
+        url: String,
+        /// Status and explanation.
+        answer: String,
+    },
+    /// The fault is out of range; nothing was sent.
+    #[error("{0}")]
+    Invalid(String),
+    /// The stopped process could not be continued.
+    #[error("process {pid} cannot be continued ({cause}): run `kill -CONT {pid}` as its owner, then clear again")]
+    Resume {
+        /// The process.
+        pid: u32,
+        /// What is in the way.
+        cause: String,
+    },
+}
+
+/// Activates a fault in the replica at `url` (scheme, host and port) and answers since when it is active.
+///
+/// # Errors
+/// When the fault is out of range, the replica does not answer within 2 s, or it refuses.
+pub async fn put_fault(url: &str, token: Option<&str>, spec: FaultSpec) -> Result<FaultState, InjectError> {
+    spec.fault.check().map_err(InjectError::Invalid)?;
+    request(Method::PUT, url, token, Some(&spec)).await
+}
+
+/// Ends whatever fault is active in the replica at `url`; without one it changes nothing. `pid` is the
+/// replica's process, if known: when the replica does not answer and that process is stopped, it is continued.
+///
+/// # Errors
+/// When the replica does not answer within 2 s, or it refuses.
+pub async fn clear(url: &str, token: Option<&str>, pid: Option<u32>) -> Result<FaultState, InjectError> {
+    // A stopped process would only let the request time out.
+    let resumed = pid.map_or(Ok(()), resume_if_stopped);
+    match (request(Method::DELETE, url, token, None).await, resumed) {
+        (Err(InjectError::NoAnswer { .. }), Err(error)) => Err(error),
+        (answer, _) => answer,
+    }
+}
+
+/// The fault that is active in the replica at `url`.
+///
+/// # Errors
+/// When the replica does not answer within 2 s, or it refuses.
+pub async fn status(url: &str, token: Option<&str>) -> Result<FaultState, InjectError> {
+    request(Method::GET, url, token, None).await
+}
+
+/// The process of an instance as the monitor at `monitor_url` last saw it; `None` if it cannot say.
+pub async fn pid_of(monitor_url: &str, instance: ReplicaId) -> Option<u32> {
+    let url = format!("{monitor_url}/status/inventory-svc/{instance}");
+    let status: InstanceStatus = http::get_json(&http::client(TIMEOUT), &url).await.ok()?;
+    status.pid
+}
+
+async fn request(
+    method: Method,
+    url: &str,
+    token: Option<&str>,
+    spec: Option<&FaultSpec>,
+) -> Result<FaultState, InjectError> {
+    let url = format!("{}/fault", url.trim_end_matches('/'));
+    let mut request = http::client(TIMEOUT).request(method, &url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(spec) = spec {
+        request = request.json(spec);
+    }
+    let no_answer = |error: reqwest::Error| InjectError::NoAnswer {
+        url: url.clone(),
+        cause: http::cause(&error),
+    };
+    let response = request.send().await.map_err(no_answer)?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(no_answer)?;
+    match status {
+        StatusCode::NOT_FOUND => Err(InjectError::Off { url }),
+        StatusCode::UNAUTHORIZED => Err(InjectError::Unauthorized { url }),
+        _ if !status.is_success() => Err(InjectError::Refused {
+            answer: http::describe(status.as_u16(), &body),
+            url,
+        }),
+        _ => serde_json::from_slice(&body).map_err(|error| InjectError::Refused {
+            url,
+            answer: format!("something unexpected: {error}"),
+        }),
+    }
+}
+
+/// Continues `pid` if it is a stopped replica. A process id may have been reused since the monitor saw it, so
+/// nothing but a stopped process of this program is ever signalled.
+fn resume_if_stopped(pid: u32) -> Result<(), InjectError> {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    if !read("cmdline").contains("inventory-svc") || !is_stopped(&read("stat")) {
+        return Ok(());
+    }
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    raw.map_or(Err(rustix::io::Errno::SRCH), |raw| kill_process(raw, Signal::CONT))
+        .map_err(|error| InjectError::Resume {
+            pid,
+            cause: error.to_string(),
+        })
+}
+
+/// Whether `/proc/PID/stat` shows a stopped process. The name before the state may contain anything.
+fn is_stopped(stat: &str) -> bool {
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tolerancia_core::fault::{Fault, Scope};
+
+    #[test]
+    fn the_state_of_a_process_is_read_after_its_name() {
+        assert!(is_stopped("42 (a) b) T 1 42"));
+        assert!(!is_stopped("42 (T) S 1 42"));
+        assert!(!is_stopped(""));
+    }
+
+    #[tokio::test]
+    async fn an_impossible_fault_is_not_even_sent() {
+        let spec = FaultSpec {
+            fault: Fault::Intermittent { probability: 1.5 },
+            scope: Scope::All,
+        };
+        // Port 0 cannot be connected to: an attempt would be `NoAnswer`.
+        let error = put_fault("http://127.0.0.1:0", None, spec).await.unwrap_err();
+        assert!(matches!(error, InjectError::Invalid(_)), "{error}");
+        let error = status("http://127.0.0.1:0", None).await.unwrap_err();
+        assert!(matches!(error, InjectError::NoAnswer { .. }), "{error}");
+    }
+}

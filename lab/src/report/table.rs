@@ -1,0 +1,105 @@
+//! The report on a terminal.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::model::{FaultReport, Objective, Report, Verdict};
+use super::{ms, percent, short};
+
+/// The table, what was missed, the verdict, and where the rest is.
+pub(crate) fn table(report: &Report, dir: &Path) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "fault", "trials", "detected", "recovered", "TTD ms med/max", "TTR ms", "repair ms", "success", "p95 ms", "wrong",
+    ]);
+    table.add_row([
+        "(baseline)".to_owned(),
+        String::new(),
+        String::new(),
+        String::new(),
+        String::new(),
+        String::new(),
+        String::new(),
+        percent(report.baseline.phase.success_rate),
+        ms(report.baseline.phase.p95_ms),
+        String::new(),
+    ]);
+    for fault in &report.faults {
+        table.add_row(row(fault));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = table.to_string();
+    let oracle = &report.oracle;
+    let _ = write!(
+        text,
+        "\n{} answers and {} acknowledged orders checked: {} wrong, {} lost, {} doubled; replicas {}; {} false alarms\n",
+        oracle.answers_checked,
+        oracle.orders_acknowledged,
+        oracle.wrong_answers,
+        oracle.orders_lost,
+        oracle.orders_doubled,
+        match (oracle.complete, oracle.replicas_equal) {
+            (false, _) => "not compared",
+            (true, true) => "equal",
+            (true, false) => "not equal",
+        },
+        report.false_alarms.len()
+    );
+    for objective in report.objectives.iter().filter(|objective| !objective.met) {
+        let _ = writeln!(text, "missed: {}", sentence(objective));
+    }
+    for note in report.notes.iter().chain(&oracle.findings) {
+        let _ = writeln!(text, "note: {note}");
+    }
+    for alarm in &report.false_alarms {
+        let _ = writeln!(text, "false alarm: instance {} at {}: {}", alarm.instance, alarm.at, alarm.reason);
+    }
+    let _ = write!(
+        text,
+        "{} in {:.1} s (seed {}); report: {}",
+        verdict(report.verdict),
+        report.duration_s,
+        report.seed,
+        dir.join("report.html").display()
+    );
+    text
+}
+
+fn row(fault: &FaultReport) -> [String; 10] {
+    let median = |summary: Option<crate::statistics::Summary>| ms(summary.map(|s| s.median));
+    let ttd = fault.ttd_ms.map_or_else(|| "–".to_owned(), |ttd| format!("{:.0} / {:.0}", ttd.median, ttd.max));
+    [
+        fault.fault.clone(),
+        fault.trials.to_string(),
+        fault.detected.to_string(),
+        fault.recovered.to_string(),
+        ttd,
+        median(fault.ttr_ms),
+        median(fault.repair_ms),
+        percent(fault.during.success_rate),
+        ms(fault.during.p95_ms),
+        fault.wrong_answers.to_string(),
+    ]
+}
+
+/// An objective and what was measured.
+pub(super) fn sentence(objective: &Objective) -> String {
+    let about = objective.fault.as_ref().map(|fault| format!(" ({fault})")).unwrap_or_default();
+    let (value, limit) = (short(objective.value), short(Some(objective.limit)));
+    format!("{}{about}: {value}, limit {limit}", objective.name)
+}
+
+/// The verdict in capitals.
+pub(super) const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+        Verdict::Aborted => "ABORTED",
+        Verdict::Error => "ERROR",
+    }
+}

@@ -1,0 +1,54 @@
+//! What a replica answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use tolerancia_core::ProductId;
+use tolerancia_service::problem::ApiProblem;
+
+use crate::view::View;
+
+/// `GET /inventory` and `GET /inventory/{product}`.
+pub(crate) fn routes(view: Arc<View>) -> Router {
+    Router::new()
+        .route("/inventory", get(inventory))
+        .route("/inventory/{product}", get(product))
+        .with_state(view)
+}
+
+async fn product(State(view): State<Arc<View>>, Path(product): Path<String>) -> Result<Response, ApiProblem> {
+    let id: ProductId = product
+        .parse()
+        .map_err(|error| ApiProblem::bad_request(format!("{error}")))?;
+    check_ready(&view)?;
+    let (known, body) = view.product(&id);
+    // The body is a replica's answer all the same: a quorum can agree that there is no such product.
+    Ok(json(if known { StatusCode::OK } else { StatusCode::NOT_FOUND }, body))
+}
+
+async fn inventory(State(view): State<Arc<View>>) -> Result<Response, ApiProblem> {
+    check_ready(&view)?;
+    Ok(json(StatusCode::OK, view.inventory()))
+}
+
+/// A replica that has not caught up would be stale at best.
+fn check_ready(view: &View) -> Result<(), ApiProblem> {
+    if view.is_ready() {
+        return Ok(());
+    }
+    Err(ApiProblem::unavailable(
+        "this replica is catching up with the log: ask again in a moment, or ask the voter",
+    ))
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! What the monitor answers: status, failures, metrics, and the stream of events.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures_util::stream::{self, Stream, StreamExt as _};
+use serde::Deserialize;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+use tolerancia_core::ReplicaId;
+use tolerancia_service::config::name::INVENTORY;
+use tolerancia_service::metrics::PrometheusHandle;
+use tolerancia_service::problem::ApiProblem;
+use tolerancia_wire::status::{Failures, InstanceStatus, SystemStatus, Transition};
+
+use crate::state::Shared;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub shared: Shared,
+    pub prometheus: PrometheusHandle,
+    pub shutdown: CancellationToken,
+}
+
+/// The monitor's routes, at the root and under `/monitor`.
+pub(crate) fn routes(app: App) -> Router {
+    let routes = || {
+        Router::new()
+            .route("/status", get(status))
+            .route("/status/{service}/{instance}", get(one_status))
+            .route("/failures", get(failures))
+            .route("/metrics", get(metrics))
+            .route("/events", get(events))
+    };
+    routes().nest("/monitor", routes()).with_state(app)
+}
+
+async fn status(State(app): State<App>) -> Json<SystemStatus> {
+    Json(app.shared.read(|view| view.status.clone()))
+}
+
+async fn one_status(
+    State(app): State<App>,
+    Path((service, instance)): Path<(String, String)>,
+) -> Result<Json<InstanceStatus>, ApiProblem> {
+    if service != INVENTORY {
+        return Err(ApiProblem::not_found(format!(
+            "the monitor watches {INVENTORY}, not {service:?}"
+        )));
+    }
+    let instance = parse_instance(&instance)?;
+    app.shared
+        .read(|view| view.status.instances.get(instance.index()).cloned())
+        .map(Json)
+        .ok_or_else(|| ApiProblem::not_found(format!("there is no instance {instance}; GET /status lists them")))
+}
+
+/// Parameters of `GET /failures`.
+#[derive(Debug, Deserialize)]
+struct FailuresQuery {
+    instance: Option<String>,
+    limit: Option<String>,
+}
+
+async fn failures(State(app): State<App>, Query(query): Query<FailuresQuery>) -> Result<Json<Failures>, ApiProblem> {
+    let instance = query.instance.as_deref().map(parse_instance).transpose()?;
+    let limit = match query.limit.as_deref().map(str::parse::<usize>) {
+        None => 100,
+        Some(Ok(limit @ 1..=1000)) => limit,
+        Some(_) => return Err(ApiProblem::bad_request("limit must be a number from 1 to 1000")),
+    };
+    Ok(Json(Failures {
+        failures: app.shared.read(|view| view.transitions(instance, limit)),
+    }))
+}
+
+/// JSON; Prometheus text when the Accept header asks for text.
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if accept.contains("text/plain") || accept.contains("openmetrics") {
+        return (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+            app.prometheus.render(),
+        )
+            .into_response();
+    }
+    Json(app.shared.metrics()).into_response()
+}
+
+/// Server-sent events, one `transition` per change. `Last-Event-ID` resumes after that one.
+async fn events(State(app): State<App>, headers: HeaderMap) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let last = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok())
+        .and_then(|id| id.parse().ok());
+    let (missed, live) = app.shared.subscribe(last);
+    let newest = missed.last().map(|t| t.seq).or(last).unwrap_or(0);
+    let shared = app.shared.clone();
+    // A listener that fell behind reads what it missed from memory instead of losing it.
+    let live = stream::unfold((live, newest, shared), |(mut live, newest, shared)| async move {
+        let batch = loop {
+            match live.recv().await {
+                Ok(transition) if transition.seq <= newest => {}
+                Ok(transition) => break vec![transition],
+                Err(RecvError::Lagged(_)) => {
+                    let (missed, again) = shared.subscribe(Some(newest));
+                    live = again;
+                    break missed;
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        };
+        let newest = batch.last().map_or(newest, |t| t.seq);
+        Some((stream::iter(batch), (live, newest, shared)))
+    })
+    .flatten();
+    // The first event leaves at once, so that a client knows that it is connected.
+    let hello = stream::iter([Ok(Event::default().comment("connected"))]);
+    let events = hello.chain(
+        stream::iter(missed)
+            .chain(live)
+            .map(|transition| Ok(to_event(&transition))),
+    );
+    Sse::new(events.take_until(app.shutdown.cancelled_owned()))
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(5)))
+}
+
+fn to_event(transition: &Transition) -> Event {
+    let data = serde_json::to_string(transition).expect("a transition has only text keys");
+    Event::default()
+        .event("transition")
+        .id(transition.seq.to_string())
+        .data(data)
+}
+
+fn parse_instance(text: &str) -> Result<ReplicaId, ApiProblem> {
+    text.parse()
+        .map_err(|error| ApiProblem::bad_request(format!("{error}")))
+}

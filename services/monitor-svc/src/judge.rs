@@ -1,0 +1,259 @@
+//! The one task that owns the panel: evidence comes in on bounded channels, verdicts go out to the listeners,
+//! to `instance-status` and to the store. No lock guards the rules, because nobody else touches them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tolerancia_bus::Producer;
+use tolerancia_core::ReplicaId;
+use tolerancia_core::detector::Seen;
+use tolerancia_core::lifecycle::Phase as CorePhase;
+use tolerancia_core::panel::{Answers, CauseKind, Change, Panel};
+use tolerancia_service::config::name::INVENTORY;
+use tolerancia_store::{Buffer, Write};
+use tolerancia_wire::evidence::{Batch, Dissent, ErrorBody, ErrorRecord};
+use tolerancia_wire::status::{
+    InstanceStatus, Phase, Reason, ReasonKind, StatusBody, StatusRecord, Transition, Verdict,
+};
+use tolerancia_wire::time::mono_ns;
+use tolerancia_wire::{Stamp, topic};
+
+use crate::checker::Checked;
+use crate::state::Shared;
+
+/// How often quarantines are looked at.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How often all statuses are repeated on `instance-status`, in case a record was lost in an outage.
+const REPEAT: Duration = Duration::from_secs(10);
+
+/// The panel with all that its verdicts go to.
+pub(crate) struct Judge {
+    pub panel: Panel,
+    pub shared: Shared,
+    pub producer: Producer,
+    pub store: Buffer,
+    /// Per instance, whether it is ON, for its checker.
+    pub on: Vec<Arc<AtomicBool>>,
+    pub seq: u64,
+    pub source: String,
+}
+
+impl Judge {
+    /// Judges until shutdown.
+    pub(crate) async fn run(
+        mut self,
+        mut checks: mpsc::Receiver<Checked>,
+        mut evidence: mpsc::Receiver<ErrorRecord>,
+        shutdown: CancellationToken,
+    ) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut repeat = tokio::time::interval(REPEAT);
+        repeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(checked) = checks.recv() => self.checked(&checked),
+                Some(record) = evidence.recv() => self.evidence(record),
+                _ = tick.tick() => {
+                    for change in self.panel.tick(mono_ns()) {
+                        self.publish(change);
+                    }
+                }
+                _ = repeat.tick() => {
+                    for status in self.shared.read(|view| view.status.instances.clone()) {
+                        self.send_status(status);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn checked(&mut self, checked: &Checked) {
+        let instance = checked.instance;
+        let applied = checked.health.as_ref().map(|health| health.applied.values().sum());
+        if let Some(health) = &checked.health {
+            self.shared.seen_pid(instance, health.pid);
+        }
+        let change = self.panel.check(checked.at_ns, instance, checked.seen, applied);
+        self.shared
+            .count_check(instance, checked.seen, checked.took_ns, self.panel.level(instance));
+        if let Some(change) = change {
+            self.publish(change);
+        }
+    }
+
+    pub(crate) fn evidence(&mut self, record: ErrorRecord) {
+        let made = record.stamp();
+        match record.body {
+            ErrorBody::Evidence { batches } => {
+                for batch in batches {
+                    self.batch(&record.source, made, &batch);
+                }
+            }
+            ErrorBody::BadRecord {
+                topic,
+                partition,
+                offset,
+                error,
+            } => {
+                tracing::warn!(
+                    topic,
+                    partition,
+                    offset,
+                    error,
+                    source = record.source,
+                    "a record could not be read; all replicas skipped it"
+                );
+            }
+        }
+    }
+
+    fn batch(&mut self, reporter: &str, made: Stamp, batch: &Batch) {
+        let instance = batch.instance;
+        if !self.panel.has(instance) {
+            tracing::warn!(%instance, reporter, "evidence about an instance that is not configured; is REPLICAS the same everywhere?");
+            return;
+        }
+        self.shared.count_report(instance, |c| {
+            c.reported_good += u64::from(batch.good);
+            c.reported_late += u64::from(batch.late);
+            c.reported_failed += u64::from(batch.failed);
+            c.dissents += batch.dissents.len() as u64;
+        });
+        // What was seen before the instance came back led to the last verdict already. Wall clocks, since
+        // reporters may be on other hosts.
+        let since = self
+            .shared
+            .read(|view| view.status.instances[instance.index()].since.at);
+        if self.panel.phase(instance) == Some(CorePhase::On) && made.at < since {
+            return;
+        }
+        let now_ns = mono_ns();
+        for dissent in &batch.dissents {
+            let product = match dissent {
+                Dissent::Stock { product, .. } => Some(product),
+                Dissent::Outcome { .. } => None,
+            };
+            if let Some(change) = self
+                .panel
+                .dissent(now_ns, instance, product, format!("{dissent} ({reporter})"))
+            {
+                self.publish(change);
+            }
+        }
+        // Agreement after a lie within one batch: the lie counts, its row starts again.
+        if batch.dissents.is_empty() {
+            for product in &batch.agreed {
+                self.panel.agreed(instance, product);
+            }
+        }
+        let answers = Answers {
+            good: batch.good,
+            late: batch.late,
+            failed: batch.failed,
+        };
+        if let Some(change) = self.panel.answers(now_ns, instance, reporter, answers) {
+            self.publish(change);
+        }
+    }
+
+    pub(crate) fn publish(&mut self, change: Change) {
+        let stamp = Stamp::now();
+        let verdict = |on| if on { Verdict::On } else { Verdict::Off };
+        let (from, to) = (verdict(change.was_on), verdict(change.is_on()));
+        let phase = wire_phase(change.phase);
+        let reason = Reason {
+            kind: reason_kind(change.kind),
+            text: change.text,
+        };
+        self.seq += 1;
+        let quorum_lost = self.panel.quorum_lost();
+        let instance = change.instance;
+        if let Some(on) = self.on.get(instance.index()) {
+            on.store(to == Verdict::On, Ordering::Relaxed);
+        }
+        if from == to {
+            tracing::info!(instance = %instance, ?phase, reason = reason.text, "phase");
+        } else {
+            tracing::info!(instance = %instance, status = ?to, reason = reason.text, "verdict");
+        }
+        if quorum_lost && to == Verdict::Off && from == Verdict::On {
+            tracing::error!(
+                on = self.panel.on(),
+                "QUORUM LOST: no unverified answer is served until instances recover"
+            );
+        }
+        let before = self.shared.read(|view| view.status.instances[instance.index()].since);
+        let since = if from == to { before } else { stamp };
+        let status = InstanceStatus {
+            service: INVENTORY.to_owned(),
+            instance,
+            status: to,
+            phase,
+            reason: reason.clone(),
+            since,
+            pid: None,
+        };
+        let transition = Transition {
+            seq: self.seq,
+            stamp,
+            service: INVENTORY.to_owned(),
+            instance,
+            from,
+            to,
+            phase,
+            reason,
+            quorum_lost,
+        };
+        metrics::counter!("monitor_transitions_total", "instance" => instance.to_string(), "to" => format!("{to:?}"))
+            .increment(1);
+        self.shared.transition(status.clone(), transition.clone());
+        // The voter first: its next vote must not count the instance.
+        self.send_status(status.clone());
+        self.store.push(Write::Status(status));
+        self.store.push(Write::Transition(transition.into()));
+    }
+
+    fn send_status(&self, status: InstanceStatus) {
+        let key = status_key(status.instance);
+        let record: StatusRecord = StatusRecord::new(self.source.clone(), StatusBody::Status(status));
+        if let Err(error) =
+            self.producer
+                .send_forget(topic::INSTANCE_STATUS, Some(0), Some(key.as_bytes()), record.to_bytes())
+        {
+            // It is repeated every few seconds.
+            metrics::counter!("monitor_status_send_failures_total").increment(1);
+            tracing::debug!(%error, "a status could not be queued for Kafka");
+        }
+    }
+}
+
+pub(crate) fn status_key(instance: ReplicaId) -> String {
+    format!("{INVENTORY}/{instance}")
+}
+
+const fn wire_phase(phase: CorePhase) -> Phase {
+    match phase {
+        CorePhase::On => Phase::On,
+        CorePhase::Quarantine { .. } => Phase::Quarantine,
+        CorePhase::Probation => Phase::Probation,
+    }
+}
+
+const fn reason_kind(kind: CauseKind) -> ReasonKind {
+    match kind {
+        CauseKind::Misses(Seen::Unreachable) => ReasonKind::Unreachable,
+        CauseKind::Misses(Seen::Late) => ReasonKind::Late,
+        CauseKind::Misses(Seen::Stale) => ReasonKind::Stale,
+        CauseKind::Misses(Seen::Error | Seen::Good) => ReasonKind::Errors,
+        CauseKind::Dissent => ReasonKind::Dissent,
+        CauseKind::QuarantineOver => ReasonKind::QuarantineOver,
+        CauseKind::Recovered => ReasonKind::Recovered,
+    }
+}

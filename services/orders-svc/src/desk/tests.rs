@@ -1,0 +1,393 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::VecDeque;
+
+use tolerancia_core::ReplicaId;
+use tolerancia_core::ledger::Ledger;
+
+use super::*;
+
+/// A log in memory, and what Kafka does to the next appends.
+#[derive(Clone, Default)]
+pub(crate) struct FakeLog {
+    events: Arc<Mutex<Vec<Event>>>,
+    next: Arc<Mutex<VecDeque<Kafka>>>,
+}
+
+#[derive(Clone, Copy)]
+enum Kafka {
+    Refuses,
+    /// The event is in the log, or not, and no acknowledgement comes.
+    Loses {
+        written: bool,
+    },
+    NeverAnswers,
+}
+
+impl FakeLog {
+    fn fail_next(&self, how: Kafka) {
+        self.next.lock().unwrap().push_back(how);
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap().clone()
+    }
+}
+
+impl Log for FakeLog {
+    async fn append(&self, _: u16, _: &str, event: Event) -> Result<u64, NotAppended> {
+        let failure = self.next.lock().unwrap().pop_front();
+        match failure {
+            Some(Kafka::Refuses) => return Err(NotAppended::Never),
+            Some(Kafka::Loses { written: false }) => return Err(NotAppended::Unknown),
+            Some(Kafka::NeverAnswers) => std::future::pending().await,
+            Some(Kafka::Loses { written: true }) | None => {}
+        }
+        let mut events = self.events.lock().unwrap();
+        events.push(event);
+        match failure {
+            None => Ok(events.len() as u64 - 1),
+            Some(_) => Err(NotAppended::Unknown),
+        }
+    }
+}
+
+/// An archive whose database is dead.
+pub(crate) fn archive() -> Archive {
+    Archive::open("/dev/null/orders.db".as_ref())
+}
+
+/// A desk, its log, and replicas that apply it when they are told to.
+struct Bench {
+    desk: Arc<Desk<FakeLog>>,
+    log: FakeLog,
+    undos: tokio::sync::mpsc::Receiver<OrderId>,
+    ledger: Ledger,
+    applied: usize,
+}
+
+impl Bench {
+    fn new(partitions: u16) -> Self {
+        Self::with(partitions, archive())
+    }
+
+    fn with(partitions: u16, archive: Archive) -> Self {
+        let rules = Rules {
+            replicas: 3,
+            partitions,
+            order_timeout: Duration::from_secs(2),
+            max_in_flight: 4,
+        };
+        let log = FakeLog::default();
+        let (undo, undos) = Undo::channel();
+        let product_id = "P".parse().unwrap();
+        let restock = Event::Restock {
+            product_id,
+            quantity: 10,
+        };
+        log.events.lock().unwrap().push(restock);
+        Self {
+            desk: Desk::new(rules, log.clone(), undo, archive),
+            log,
+            undos,
+            ledger: Ledger::new(),
+            applied: 0,
+        }
+    }
+
+    /// The replicas apply what is new in the log, and these report.
+    fn replicas(&mut self, reporters: &[u8]) {
+        for (offset, event) in self.log.events().iter().enumerate().skip(self.applied) {
+            self.applied = offset + 1;
+            let outcome = self.ledger.apply(0, offset as u64, event).outcome;
+            let order = match event {
+                Event::Reserve { order_id, .. } | Event::Release { order_id } => Some(*order_id),
+                Event::Restock { .. } => None,
+            };
+            let report = |n: &u8| Report {
+                partition: 0,
+                offset: offset as u64,
+                order,
+                replica: ReplicaId::new(*n).unwrap(),
+                outcome,
+                fresh: true,
+            };
+            self.desk.hear(reporters.iter().map(|n| (Stamp::now(), report(n))));
+        }
+    }
+
+    fn place(&self, key: Option<&'static str>, product: &str, quantity: u64) -> tokio::task::JoinHandle<Placed> {
+        let desk = Arc::clone(&self.desk);
+        let request = OrderRequest {
+            product_id: product.parse().unwrap(),
+            quantity,
+        };
+        tokio::spawn(async move { desk.place(key, request).await })
+    }
+
+    fn cancel(&self, id: OrderId) -> tokio::task::JoinHandle<Cancelled> {
+        let desk = Arc::clone(&self.desk);
+        tokio::spawn(async move { desk.cancel(id).await })
+    }
+}
+
+/// Lets every task run until it waits: time that is paused moves on only then.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+fn order(placed: Placed) -> OrderView {
+    match placed {
+        Placed::Stands(order) => order,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_what_a_quorum_says_and_its_cancel_too() {
+    let mut bench = Bench::new(1);
+    let (good, bad) = (bench.place(None, "P", 10), bench.place(None, "Q", 1));
+    settle().await;
+    bench.replicas(&[3, 1]);
+    let (good, bad) = (order(good.await.unwrap()), order(bad.await.unwrap()));
+    assert_eq!((good.status, good.version), (OrderStatus::Confirmed, Some(1)));
+    assert_eq!(bad.reason.as_deref(), Some("unknown_product"));
+
+    let cancels = [
+        good.order_id,
+        good.order_id,
+        bad.order_id,
+        OrderId::from_random(0, [9; 14]),
+    ]
+    .map(|id| bench.cancel(id));
+    settle().await;
+    bench.replicas(&[1, 2]);
+    let [first, second, never, unknown] = cancels;
+    assert!(matches!(first.await.unwrap(), Cancelled::Stands(order) if order.status == OrderStatus::Cancelled));
+    assert_eq!(second.await.unwrap(), Cancelled::Refused(Refusal::AlreadyReleased));
+    assert_eq!(never.await.unwrap(), Cancelled::Refused(Refusal::NeverConfirmed));
+    assert_eq!(unknown.await.unwrap(), Cancelled::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_quorum_an_order_is_pending_and_confirmed_later() {
+    let mut bench = Bench::new(1);
+    let placing = bench.place(None, "P", 1);
+    settle().await;
+    bench.replicas(&[2]);
+    let pending = order(placing.await.unwrap());
+    assert_eq!(pending.status, OrderStatus::Pending);
+    bench.applied = 0;
+    bench.ledger = Ledger::new();
+    bench.replicas(&[1]);
+    let later = bench.desk.find(pending.order_id).await.unwrap();
+    assert_eq!((later.status, later.quantity), (OrderStatus::Confirmed, Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_is_one_order() {
+    let mut bench = Bench::new(1);
+    let first = bench.place(Some("k"), "P", 2);
+    settle().await;
+    let second = bench.place(Some("k"), "P", 2);
+    let other = bench.place(Some("k"), "P", 3);
+    settle().await;
+    assert_eq!(other.await.unwrap(), Placed::KeyTaken);
+    bench.replicas(&[1, 2]);
+    let (first, second) = (first.await.unwrap(), second.await.unwrap());
+    assert_eq!(order(first.clone()).status, OrderStatus::Confirmed);
+    assert_eq!(first, second);
+    assert_eq!(bench.place(Some("k"), "P", 2).await.unwrap(), first, "known by now");
+    assert_eq!(bench.log.events().len(), 2, "appended once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_only_the_replicas_know_is_theirs_to_judge() {
+    let mut bench = Bench::new(1);
+    let first = bench.place(Some("k"), "P", 2);
+    settle().await;
+    bench.replicas(&[1, 2]);
+    let first = order(first.await.unwrap());
+    // A restart that lost everything.
+    bench.desk.state().book = Book::new(10);
+    let other = bench.place(Some("k"), "P", 3);
+    settle().await;
+    bench.replicas(&[1, 2]);
+    assert_eq!(other.await.unwrap(), Placed::KeyTaken);
+    assert_eq!(
+        bench.desk.find(first.order_id).await,
+        None,
+        "not taken for the other order"
+    );
+    let again = bench.place(Some("k"), "P", 2);
+    settle().await;
+    bench.replicas(&[1, 2]);
+    let again = order(again.await.unwrap());
+    assert_eq!((again.order_id, again.version), (first.order_id, first.version));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_order_is_appended_again_when_it_is_asked_for_again() {
+    let mut bench = Bench::new(1);
+    assert_eq!(
+        order(bench.place(Some("k"), "P", 2).await.unwrap()).status,
+        OrderStatus::Pending
+    );
+    let again = bench.place(Some("k"), "P", 2);
+    settle().await;
+    // What the replicas said about the first append was lost.
+    bench.ledger.apply(0, 0, &bench.log.events()[0]);
+    bench.ledger.apply(0, 1, &bench.log.events()[1]);
+    bench.applied = 2;
+    bench.replicas(&[1, 3]);
+    let again = order(again.await.unwrap());
+    assert_eq!((again.status, again.version), (OrderStatus::Confirmed, Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_kafka_does_not_acknowledge_is_not_accepted() {
+    let mut bench = Bench::new(1);
+    for (how, keyed, undone) in [
+        (Kafka::Refuses, false, false),
+        (Kafka::Loses { written: false }, false, true),
+        (Kafka::NeverAnswers, false, true),
+        (Kafka::Loses { written: false }, true, false),
+    ] {
+        bench.log.fail_next(how);
+        let placed = bench.place(keyed.then_some("k"), "P", 1).await.unwrap();
+        assert_eq!(placed, Placed::NotAccepted);
+        assert_eq!(bench.undos.try_recv().is_ok(), undone);
+        assert!(bench.desk.list(None, 10).await.is_empty());
+    }
+    // The key is still good.
+    let again = bench.place(Some("k"), "P", 1);
+    settle().await;
+    bench.replicas(&[1, 2]);
+    assert_eq!(order(again.await.unwrap()).status, OrderStatus::Confirmed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unacknowledged_order_that_is_in_the_log_is_released() {
+    let mut bench = Bench::new(1);
+    bench.log.fail_next(Kafka::Loses { written: true });
+    assert_eq!(bench.place(None, "P", 4).await.unwrap(), Placed::NotAccepted);
+    let id = bench.undos.recv().await.unwrap();
+    let (undo, undos) = Undo::channel();
+    undo.push(id);
+    bench.log.fail_next(Kafka::Loses { written: false });
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let task = tokio::spawn(crate::log::undo(bench.log.clone(), undos, shutdown.clone()));
+    drop(undo);
+    task.await.unwrap();
+    bench.replicas(&[1, 2, 3]);
+    let stock = bench.ledger.product(&"P".parse().unwrap()).unwrap().newest().stock;
+    assert_eq!((stock.available, stock.reserved), (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_is_as_good_as_an_acknowledgement() {
+    let mut bench = Bench::new(1);
+    let id = OrderId::from_key(0, "k");
+    bench.log.fail_next(Kafka::NeverAnswers);
+    let placing = bench.place(Some("k"), "P", 4);
+    settle().await;
+    // It arrived all the same.
+    let event = Event::Reserve {
+        order_id: id,
+        product_id: "P".parse().unwrap(),
+        quantity: 4,
+    };
+    bench.log.events.lock().unwrap().push(event);
+    bench.replicas(&[1, 2]);
+    assert_eq!(order(placing.await.unwrap()).status, OrderStatus::Confirmed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_under_way_are_bounded_and_those_who_went_away_count() {
+    let bench = Bench::new(1);
+    let waiting: Vec<_> = (0..4).map(|_| bench.place(None, "P", 1)).collect();
+    settle().await;
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    settle().await;
+    assert_eq!(bench.place(None, "P", 1).await.unwrap(), Placed::Busy);
+    assert_eq!(
+        bench.cancel(OrderId::from_random(0, [1; 14])).await.unwrap(),
+        Cancelled::Busy
+    );
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(
+        order(bench.place(None, "P", 1).await.unwrap()).status,
+        OrderStatus::Pending
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_beyond_the_partitions_appends_nothing() {
+    let bench = Bench::new(2);
+    assert_eq!(
+        bench.cancel(OrderId::from_random(2, [1; 14])).await.unwrap(),
+        Cancelled::Unknown
+    );
+    assert_eq!(bench.log.events().len(), 1);
+    bench.log.fail_next(Kafka::NeverAnswers);
+    assert_eq!(
+        bench.cancel(OrderId::from_random(1, [1; 14])).await.unwrap(),
+        Cancelled::NotAccepted
+    );
+}
+
+/// The other partition's product: of P and Q, R, … the first that is not beside P.
+fn elsewhere() -> &'static str {
+    let home = |product: &str| partition::of_product(&product.parse().unwrap(), 2);
+    ["Q", "R", "S", "T", "U", "V"]
+        .into_iter()
+        .find(|product| home(product) != home("P"))
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_the_store_knows_orders_and_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = || Archive::open(&dir.path().join("orders.db"));
+    let mut before = Bench::with(1, archive());
+    let placing = before.place(Some("k"), "P", 2);
+    let dropped = before.place(Some("gone"), "P", 1);
+    settle().await;
+    before.replicas(&[1, 2]);
+    let (placed, dropped) = (order(placing.await.unwrap()), order(dropped.await.unwrap()));
+    let cancelling = before.cancel(dropped.order_id);
+    settle().await;
+    before.replicas(&[1, 2]);
+    assert!(matches!(cancelling.await.unwrap(), Cancelled::Stands(_)));
+    before.desk.archive().close(Duration::from_secs(5)).await;
+
+    let after = Bench::with(1, archive());
+    assert_eq!(after.desk.list(None, 10).await.len(), 2);
+    assert_eq!(
+        order(after.place(Some("k"), "P", 2).await.unwrap()).version,
+        placed.version
+    );
+    assert_eq!(after.place(Some("k"), "P", 3).await.unwrap(), Placed::KeyTaken);
+    let cancelled = order(after.place(Some("gone"), "P", 1).await.unwrap());
+    assert_eq!(cancelled.status, OrderStatus::Cancelled, "not confirmed again");
+    assert_eq!(after.desk.find(placed.order_id).await.unwrap().quantity, Some(2));
+    assert_eq!(after.log.events().len(), 1, "nothing was appended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_taken_in_every_partition_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = || Archive::open(&dir.path().join("orders.db"));
+    let before = Bench::with(2, archive());
+    let first = order(before.place(Some("k"), "P", 1).await.unwrap());
+    assert_eq!(before.place(Some("k"), elsewhere(), 1).await.unwrap(), Placed::KeyTaken);
+    before.desk.archive().close(Duration::from_secs(5)).await;
+
+    let after = Bench::with(2, archive());
+    assert_eq!(after.place(Some("k"), elsewhere(), 1).await.unwrap(), Placed::KeyTaken);
+    assert_eq!(after.log.events().len(), 1);
+    // It was pending, so the same request is appended again.
+    let again = order(after.place(Some("k"), "P", 1).await.unwrap());
+    assert_eq!((again.order_id, again.created), (first.order_id, first.created));
+    assert_eq!(after.log.events().len(), 2);
+}

@@ -1,0 +1,301 @@
+//! What the voter has found out about each replica: totals since the start, and what the monitor has not
+//! been told yet.
+//!
+//! * **Nothing is held against a replica that has never answered**: it may not have started yet. The
+//!   monitor's health checks see one that never comes.
+//! * **A lost connection is one piece of evidence**, however many requests it fails: at most one failure
+//!   per [`CUT`] and replica is counted for it.
+//! * Good and stale answers wait for the next regular batch; anything bad is urgent, and so is a shadow
+//!   vote that agrees: as long as a replica is OFF something is wrong, and its way back waits for it.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tolerancia_core::{ProductId, ReplicaId};
+use tolerancia_wire::evidence::{Batch, Dissent};
+use tolerancia_wire::inventory::InstanceStats;
+
+use crate::round::Finding;
+
+/// Lost connections count at most once per this time, in nanoseconds.
+const CUT: u64 = 50_000_000;
+/// Dissents spelt out per batch. One proven lie is a verdict; more only tell people about its extent.
+const MOST_DISSENTS: usize = 5;
+/// Products named per batch of shadow votes.
+const MOST_AGREED: usize = 64;
+
+/// One kind of finding: since the start, since the last batch, and for Prometheus.
+struct Tally {
+    total: AtomicU64,
+    pending: AtomicU32,
+    exported: metrics::Counter,
+}
+
+impl Tally {
+    fn new(replica: ReplicaId, result: &'static str) -> Self {
+        Self {
+            total: AtomicU64::new(0),
+            pending: AtomicU32::new(0),
+            exported: metrics::counter!("voter_answers_total", "instance" => replica.to_string(), "result" => result),
+        }
+    }
+
+    fn add(&self) {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        self.exported.increment(1);
+    }
+
+    fn take(&self) -> u32 {
+        self.pending.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Findings that are named one by one in a batch.
+#[derive(Default)]
+struct Named {
+    dissents: Vec<Dissent>,
+    agreed: BTreeSet<ProductId>,
+}
+
+struct Page {
+    replica: ReplicaId,
+    good: Tally,
+    late: Tally,
+    failed: Tally,
+    stale: Tally,
+    dissents: Tally,
+    named: Mutex<Named>,
+    /// It has given a valid answer since this process started.
+    met: AtomicBool,
+    /// When a lost connection was last counted, on the caller's clock.
+    cut_at: AtomicU64,
+}
+
+impl Page {
+    fn named(&self) -> MutexGuard<'_, Named> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One page per replica.
+pub struct Book {
+    pages: Vec<Page>,
+    urgent: Notify,
+    dropped: AtomicU64,
+}
+
+impl Book {
+    /// Empty pages for `replicas` replicas.
+    #[must_use]
+    pub fn new(replicas: u8) -> Self {
+        let page = |replica| Page {
+            replica,
+            good: Tally::new(replica, "good"),
+            late: Tally::new(replica, "late"),
+            failed: Tally::new(replica, "failed"),
+            stale: Tally::new(replica, "stale"),
+            dissents: Tally::new(replica, "dissent"),
+            named: Mutex::default(),
+            met: AtomicBool::new(false),
+            cut_at: AtomicU64::new(0),
+        };
+        Self {
+            pages: ReplicaId::all(replicas).map(page).collect(),
+            urgent: Notify::new(),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes down one finding, made at `now_ns` on a monotonic clock.
+    pub fn note(&self, replica: ReplicaId, finding: Finding, now_ns: u64) {
+        let page = &self.pages[replica.index()];
+        let met = page.met.load(Ordering::Relaxed);
+        match finding {
+            Finding::Late | Finding::Failed | Finding::Unreachable if !met => return,
+            Finding::Unreachable if !page.cut_counts(now_ns) => return,
+            Finding::Late => page.late.add(),
+            Finding::Failed | Finding::Unreachable => page.failed.add(),
+            Finding::Good | Finding::Stale => {
+                if !met {
+                    page.met.store(true, Ordering::Relaxed);
+                }
+                let tally = if finding == Finding::Good {
+                    &page.good
+                } else {
+                    &page.stale
+                };
+                tally.add();
+                return;
+            }
+            Finding::Dissent(dissent) => {
+                page.met.store(true, Ordering::Relaxed);
+                page.dissents.add();
+                let mut named = page.named();
+                if named.dissents.len() < MOST_DISSENTS {
+                    named.dissents.push(dissent);
+                }
+            }
+            Finding::Agreed(product) => {
+                let mut named = page.named();
+                if named.agreed.len() < MOST_AGREED {
+                    named.agreed.insert(product);
+                }
+            }
+        }
+        self.urgent.notify_one();
+    }
+
+    /// Waits until something urgent was written down. It may have been taken meanwhile.
+    pub async fn urgent(&self) {
+        self.urgent.notified().await;
+    }
+
+    /// Takes what the monitor has not been told yet; replicas of which nothing was seen are left out.
+    #[must_use]
+    pub fn take(&self) -> Vec<Batch> {
+        self.pages
+            .iter()
+            .map(Page::take)
+            .filter(|batch| !batch.is_empty())
+            .collect()
+    }
+
+    /// Counts a record of evidence that could not be sent.
+    pub fn dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many records of evidence could not be sent.
+    #[must_use]
+    pub fn count_dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The totals of one replica.
+    #[must_use]
+    pub fn stats(&self, replica: ReplicaId, on: bool, connected: bool) -> InstanceStats {
+        let page = &self.pages[replica.index()];
+        let total = |tally: &Tally| tally.total.load(Ordering::Relaxed);
+        InstanceStats {
+            instance: replica,
+            on,
+            connected,
+            good: total(&page.good),
+            late: total(&page.late),
+            failed: total(&page.failed),
+            stale: total(&page.stale),
+            dissents: total(&page.dissents),
+        }
+    }
+}
+
+impl Page {
+    fn take(&self) -> Batch {
+        let named = std::mem::take(&mut *self.named());
+        // The named ones carry the dissents; the tally's pending count only has to start anew.
+        self.dissents.take();
+        Batch {
+            instance: self.replica,
+            good: self.good.take(),
+            late: self.late.take(),
+            failed: self.failed.take(),
+            stale: self.stale.take(),
+            agreed: named.agreed.into_iter().collect(),
+            dissents: named.dissents,
+        }
+    }
+
+    fn cut_counts(&self, now_ns: u64) -> bool {
+        let last = self.cut_at.load(Ordering::Relaxed);
+        (last == 0 || now_ns.saturating_sub(last) >= CUT)
+            && self
+                .cut_at
+                .compare_exchange(last, now_ns, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn id(n: u8) -> ReplicaId {
+        ReplicaId::new(n).unwrap()
+    }
+
+    fn dissent(version: u64) -> Finding {
+        Finding::Dissent(Dissent::Stock {
+            product: "PROD-001".parse().unwrap(),
+            version,
+            said: None,
+            agreed: None,
+            robust_z: None,
+        })
+    }
+
+    #[test]
+    fn a_batch_counts_since_the_last_one_and_the_totals_since_the_start() {
+        let book = Book::new(3);
+        for finding in [
+            Finding::Good,
+            Finding::Good,
+            Finding::Late,
+            Finding::Failed,
+            Finding::Stale,
+        ] {
+            book.note(id(2), finding, MS);
+        }
+        let batches = book.take();
+        let [batch] = &batches[..] else {
+            panic!("only replica 2 was seen: {batches:?}")
+        };
+        assert_eq!(
+            (batch.instance, batch.good, batch.late, batch.failed, batch.stale),
+            (id(2), 2, 1, 1, 1)
+        );
+        assert_eq!(book.take(), []);
+        book.note(id(2), Finding::Good, MS);
+        assert_eq!(book.take()[0].good, 1);
+        assert_eq!(book.stats(id(2), true, true).good, 3);
+    }
+
+    #[test]
+    fn a_cut_connection_is_one_piece_of_evidence() {
+        let book = Book::new(3);
+        book.note(id(1), Finding::Good, 0);
+        for now in 0..1000 {
+            book.note(id(1), Finding::Unreachable, 1000 * MS + now * MS / 10);
+        }
+        assert_eq!(book.take()[0].failed, 2, "100 ms, one per 50 ms");
+    }
+
+    #[test]
+    fn a_replica_that_never_answered_is_not_accused() {
+        let book = Book::new(3);
+        for finding in [Finding::Late, Finding::Failed, Finding::Unreachable] {
+            book.note(id(1), finding, MS);
+        }
+        assert_eq!(book.take(), []);
+    }
+
+    #[test]
+    fn what_is_spelt_out_is_bounded() {
+        let book = Book::new(3);
+        for n in 0..100 {
+            book.note(id(1), dissent(n), MS);
+            book.note(id(2), Finding::Agreed(format!("P{n}").parse().unwrap()), MS);
+            book.note(id(3), Finding::Agreed("P".parse().unwrap()), MS);
+        }
+        let batches = book.take();
+        assert_eq!(batches[0].dissents.len(), MOST_DISSENTS);
+        assert_eq!(batches[1].agreed.len(), MOST_AGREED);
+        assert_eq!(batches[2].agreed.len(), 1, "each product once");
+        assert_eq!(book.stats(id(1), true, true).dissents, 100);
+    }
+}

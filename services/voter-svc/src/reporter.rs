@@ -1,0 +1,118 @@
+//! Evidence on its way to the monitor, in batches on `error-queue`.
+//!
+//! The first bad finding after a quiet time goes out at once, because detection waits for it. While
+//! something is wrong batches keep [`BUSY`] apart, otherwise [`QUIET`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tolerancia_wire::Record;
+use tolerancia_wire::evidence::ErrorBody;
+
+use crate::book::Book;
+
+/// Time between batches at least, while something is wrong.
+const BUSY: Duration = Duration::from_millis(50);
+/// Time between batches while nothing is.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Where the bytes of a record go, without waiting; `false`: there is no room for it.
+pub type Sink = Box<dyn Fn(Vec<u8>) -> bool + Send>;
+
+/// Reports until `shutdown`, and then once more.
+pub async fn report(book: Arc<Book>, source: String, sink: Sink, shutdown: CancellationToken) {
+    let mut next = Instant::now();
+    loop {
+        let due = async {
+            tokio::select! {
+                () = book.urgent() => sleep_until(next).await,
+                () = sleep_until(next + (QUIET - BUSY)) => {}
+            }
+        };
+        let stop = shutdown.run_until_cancelled(due).await.is_none();
+        next = Instant::now() + BUSY;
+        let batches = book.take();
+        if !batches.is_empty() {
+            let record = Record::new(source.as_str(), ErrorBody::Evidence { batches });
+            if !sink(record.to_bytes()) {
+                book.dropped();
+            }
+        }
+        if stop {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::sync::mpsc;
+    use tolerancia_core::ReplicaId;
+    use tolerancia_wire::evidence::{Batch, ErrorRecord};
+
+    use super::*;
+    use crate::round::Finding;
+
+    fn start(book: &Arc<Book>, shutdown: &CancellationToken) -> mpsc::Receiver<Vec<u8>> {
+        let (sender, receiver) = mpsc::channel(16);
+        let sink: Sink = Box::new(move |bytes| sender.try_send(bytes).is_ok());
+        tokio::spawn(report(book.clone(), "voter-svc".to_owned(), sink, shutdown.clone()));
+        receiver
+    }
+
+    async fn next(records: &mut mpsc::Receiver<Vec<u8>>) -> (Duration, Batch) {
+        let before = Instant::now();
+        let bytes = records.recv().await.unwrap();
+        let record = ErrorRecord::from_bytes(&bytes).unwrap();
+        let ErrorBody::Evidence { mut batches } = record.body else {
+            panic!("evidence expected")
+        };
+        (before.elapsed(), batches.remove(0))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bad_findings_go_out_at_once_and_good_ones_every_second() {
+        let (book, shutdown) = (Arc::new(Book::new(3)), CancellationToken::new());
+        let mut records = start(&book, &shutdown);
+        let id = ReplicaId::new(1).unwrap();
+        book.note(id, Finding::Good, 1);
+        let (waited, batch) = next(&mut records).await;
+        assert_eq!(batch.good, 1);
+        assert!(waited <= QUIET && waited > BUSY, "{waited:?}");
+
+        tokio::time::sleep(BUSY).await;
+        book.note(id, Finding::Failed, 2);
+        let (waited, batch) = next(&mut records).await;
+        assert_eq!(
+            (batch.failed, waited < Duration::from_millis(2)),
+            (1, true),
+            "{waited:?}"
+        );
+
+        for _ in 0..10 {
+            book.note(id, Finding::Late, 3);
+        }
+        let (waited, batch) = next(&mut records).await;
+        assert_eq!(batch.late, 10, "gathered while the last batch is young");
+        assert!(waited >= BUSY - Duration::from_millis(2), "{waited:?}");
+
+        book.note(id, Finding::Good, 4);
+        shutdown.cancel();
+        assert_eq!(next(&mut records).await.1.good, 1, "nothing is lost at the end");
+        assert!(records.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_sent_is_counted() {
+        let (book, shutdown) = (Arc::new(Book::new(3)), CancellationToken::new());
+        let records = start(&book, &shutdown);
+        drop(records);
+        book.note(ReplicaId::new(1).unwrap(), Finding::Good, 1);
+        tokio::time::sleep(QUIET).await;
+        assert_eq!(book.count_dropped(), 1);
+        shutdown.cancel();
+    }
+}
