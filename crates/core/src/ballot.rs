@@ -242,7 +242,8 @@ impl Ballot {
 }
 
 /// How a reply stands to a decision. Lag is never dissent: a reply dissents only if it lists the agreed
-/// version with another value, or versions on both sides of it but not it.
+/// version with another value, or versions on both sides of it but not it, or if it hides that version
+/// although its own applied position is past it.
 #[must_use]
 pub fn judge(decision: Decision, reply: &Reply) -> Judgement {
     let Some(agreed) = decision.value else {
@@ -270,6 +271,12 @@ pub fn judge(decision: Decision, reply: &Reply) -> Judgement {
                     agreed: Some(agreed.stock),
                 },
                 (true, false) => Judgement::Ahead,
+                // It says itself that it has applied the event which made the agreed version.
+                (false, _) if reply.applied > agreed.version => Judgement::Dissents {
+                    version: agreed.version,
+                    said: None,
+                    agreed: Some(agreed.stock),
+                },
                 (false, _) => Judgement::Stale,
             }
         }

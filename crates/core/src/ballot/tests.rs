@@ -182,17 +182,23 @@ proptest! {
         n in prop::sample::select(vec![3usize, 5, 7]),
         seen in prop::collection::vec(0usize..24, 7),
         lies in prop::collection::vec(prop::collection::vec((0u64..80, 0u64..50), 0..8), 3),
+        at in 0u64..=100,
         order in Just((0..7usize).collect::<Vec<_>>()).prop_shuffle(),
     ) {
         let liars = n - crate::quorum(n);
         let replies: Vec<Reply> = (0..n).map(|i| {
-            let versions = if i < liars {
+            if i >= liars {
+                // Its position is anywhere between its newest version and the next one.
+                let next = history.get(seen[i]).map_or(1_000, |v| v.version);
+                let own = seen[i].min(history.len()).checked_sub(1).map_or(0, |last| history[last].version + 1);
+                let applied = own + (next - own.min(next)) * at / 100;
+                return Reply { applied, ..reply(i as u8 + 1, &honest(&history, seen[i])) };
+            }
+            let versions = {
                 let mut made_up: Vec<Versioned> = lies[i].iter().map(|&(version, available)| v(version, available)).collect();
                 made_up.sort_by_key(|v| Reverse(v.version));
                 made_up.dedup_by_key(|v| v.version);
                 made_up
-            } else {
-                honest(&history, seen[i])
             };
             reply(i as u8 + 1, &versions)
         }).collect();
