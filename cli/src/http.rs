@@ -8,6 +8,14 @@ use crate::outcome::Failure;
 /// How long an answer may take. Longer than any latency fault short of the absurd.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// No request here is encrypted. But the embedded broker's tree switches TLS on in the HTTP client, and without a
+/// provider no client can be made then.
+pub fn choose_tls() {
+    #[cfg(feature = "embedded")]
+    // An error means that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A client for services of this host or a near one: no proxy in between.
 pub fn client() -> Result<reqwest::Client, Failure> {
     reqwest::Client::builder()

@@ -35,9 +35,16 @@ fn builder() -> reqwest::ClientBuilder {
 
 /// The JSON behind `url`; otherwise a sentence that names the address and what is wrong there.
 pub(crate) async fn get_json<T: DeserializeOwned>(client: &reqwest::Client, url: &str) -> Result<T, String> {
-    let response = client.get(url).send().await.map_err(|error| format!("{url}: {}", cause(&error)))?;
+    let response = client
+        .get(url)
+        .send()
+        .await
+        .map_err(|error| format!("{url}: {}", cause(&error)))?;
     let status = response.status();
-    let body = response.bytes().await.map_err(|error| format!("{url}: {}", cause(&error)))?;
+    let body = response
+        .bytes()
+        .await
+        .map_err(|error| format!("{url}: {}", cause(&error)))?;
     if !status.is_success() {
         return Err(format!("{url} answered {}", describe(status.as_u16(), &body)));
     }

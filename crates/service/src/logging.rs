@@ -5,6 +5,9 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+/// What is shown when `RUST_LOG` does not say otherwise. The embedded broker's libraries tell every record at `info`.
+const DEFAULT: &str = "info,tansu=warn";
+
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {
@@ -18,7 +21,7 @@ pub enum LogFormat {
 /// Starts logging for this process. `RUST_LOG` filters; unset, `info` and worse is shown. `service` is told
 /// in the first line. A second call changes nothing.
 pub fn init(service: &str, format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -50,6 +50,7 @@ mod error;
 mod rows;
 mod sqlite;
 mod store;
+mod text;
 
 pub use buffer::{Buffer, BufferConfig, BufferState};
 pub use error::{Result, StoreError};

@@ -41,7 +41,7 @@ pub enum Write {
 /// timeouts. Every call but `apply` is a read and fails with `Unavailable` while the database is dead, or
 /// `Unreadable` when a row is not what this version writes.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Writes all of `writes` in their order in one transaction, or nothing.
     ///
     /// # Errors

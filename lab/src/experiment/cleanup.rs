@@ -30,8 +30,16 @@ pub(crate) async fn clear_all(target: &Target, pids: &[Option<u32>]) -> Result<(
             Err(error) => Some(format!("instance {instance}: {error}")),
         }
     };
-    let failed: Vec<String> = join_all(ReplicaId::all(replicas).map(clear)).await.into_iter().flatten().collect();
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+    let failed: Vec<String> = join_all(ReplicaId::all(replicas).map(clear))
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed.join("; "))
+    }
 }
 
 /// Ends the fault of one replica, waiting for a replica that does not answer.

@@ -20,7 +20,7 @@ mod sse;
 mod steady;
 mod traffic;
 mod trial;
-mod verify;
+pub(crate) mod verify;
 mod watch;
 
 use std::path::PathBuf;

@@ -74,7 +74,8 @@ impl Trial {
 
     /// Repair time, in milliseconds: from the end of the fault, which for a crash is the crash.
     pub(crate) fn repair_ms(&self) -> Option<f64> {
-        self.recovered.map(|on| on.ms_since(self.cleared.unwrap_or(self.activated)))
+        self.recovered
+            .map(|on| on.ms_since(self.cleared.unwrap_or(self.activated)))
     }
 }
 
@@ -177,7 +178,10 @@ pub(crate) mod tests {
             // Off again after it had recovered.
             off(1, 3100),
         ];
-        let alarms: Vec<_> = false_alarms(&transitions, &trials).iter().map(|t| (t.instance.number(), t.seq)).collect();
+        let alarms: Vec<_> = false_alarms(&transitions, &trials)
+            .iter()
+            .map(|t| (t.instance.number(), t.seq))
+            .collect();
         assert_eq!(alarms, [(1, 999), (2, 1200), (1, 3100)]);
     }
 

@@ -74,7 +74,8 @@ pub(super) async fn run(
         stop: CancellationToken::new(),
         target,
     });
-    lab.progress.say(&format!("experiment {}, seed {}", lab.scenario.name, lab.seed));
+    lab.progress
+        .say(&format!("experiment {}, seed {}", lab.scenario.name, lab.seed));
 
     let course = {
         let (lab, shutdown) = (Arc::clone(&lab), shutdown.clone());
@@ -86,7 +87,9 @@ pub(super) async fn run(
             }
         })
     };
-    let course = course.await.unwrap_or_else(|panic| Err(ExperimentError::Internal(panic.to_string())));
+    let course = course
+        .await
+        .unwrap_or_else(|panic| Err(ExperimentError::Internal(panic.to_string())));
     lab.progress.live("clearing the faults".to_owned());
     let cleaned = lab.clean_up().await;
     lab.progress.live("collecting the last answers".to_owned());
@@ -105,7 +108,12 @@ pub(super) async fn run(
         }
     }
     // Whatever went wrong is the result; what was measured until then is reported all the same.
-    let detector = lab.steady.status().await.map(|status| status.detector).unwrap_or_default();
+    let detector = lab
+        .steady
+        .status()
+        .await
+        .map(|status| status.detector)
+        .unwrap_or_default();
     let report = report::build(&Facts {
         args: &args,
         scenario: &lab.scenario,
@@ -152,7 +160,10 @@ impl Lab {
     /// Everything from the steady state to the last recovery.
     async fn course(&self) -> Result<(), ExperimentError> {
         self.steady.no_fault_is_active().await?;
-        self.steady.wait(ON_AT_START, &self.progress).await.map_err(ExperimentError::NotSteady)?;
+        self.steady
+            .wait(ON_AT_START, &self.progress)
+            .await
+            .map_err(ExperimentError::NotSteady)?;
         self.steady.no_fault_is_active().await?;
         let watch = Watch::open(&self.target.monitor_url, self.stop.clone()).await?;
         self.watch.set(watch).expect("the course runs once");
@@ -160,9 +171,13 @@ impl Lab {
         self.traffic.begin(self.scenario.load, products, self.seed);
 
         sleep(WARM_UP).await;
-        self.progress.say(&format!("baseline: {} s", self.pace.baseline.as_secs_f64()));
+        self.progress
+            .say(&format!("baseline: {} s", self.pace.baseline.as_secs_f64()));
         let from_ns = mono_ns();
-        self.baseline(Window { from_ns, to_ns: from_ns });
+        self.baseline(Window {
+            from_ns,
+            to_ns: from_ns,
+        });
         sleep(self.pace.baseline).await;
         self.baseline(Window {
             from_ns,
@@ -196,7 +211,9 @@ impl Lab {
             return Ok(());
         }
         let pids = self.pids.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        cleanup::clear_all(&self.target, &pids).await.map_err(ExperimentError::Cleanup)
+        cleanup::clear_all(&self.target, &pids)
+            .await
+            .map_err(ExperimentError::Cleanup)
     }
 
     /// Prints what became of the last trial.

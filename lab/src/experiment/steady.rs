@@ -42,7 +42,9 @@ impl Steady {
     pub(crate) async fn wait(&self, on: Duration, progress: &Progress) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let Err(missing) = self.look(on).await else { return Ok(()) };
+            let Err(missing) = self.look(on).await else {
+                return Ok(());
+            };
             if Instant::now() >= deadline {
                 return Err(missing);
             }
@@ -86,8 +88,14 @@ impl Steady {
     async fn try_it(&self) -> Result<(), String> {
         let product_id: ProductId = self.products().await?.swap_remove(0);
         let failed = |what: &str, failure| format!("{what} fails: {failure}");
-        self.api.query(&product_id).await.map_err(|failure| failed("a voted query", failure))?;
-        let order = OrderRequest { product_id, quantity: 1 };
+        self.api
+            .query(&product_id)
+            .await
+            .map_err(|failure| failed("a voted query", failure))?;
+        let order = OrderRequest {
+            product_id,
+            quantity: 1,
+        };
         match self.api.order(&order, None).await {
             Ok(Ordered::Confirmed { order, .. }) => {
                 let cancelled = self.api.cancel(order).await;

@@ -98,7 +98,9 @@ impl Traffic {
         self.tasks.close();
         self.tasks.wait().await;
         let open = lock(&self.clients.open).drain();
-        let cancels = open.into_iter().map(|(order, product)| self.clients.cancel(order, product));
+        let cancels = open
+            .into_iter()
+            .map(|(order, product)| self.clients.cancel(order, product));
         futures_util::future::join_all(cancels).await;
         std::mem::take(&mut *lock(&self.clients.seen))
     }

@@ -40,7 +40,11 @@ impl Lab {
         let state = inject::put_fault(url, token, spec.clone()).await?;
         let Some(active) = state.active else {
             let answer = "that no fault is active".to_owned();
-            return Err(inject::InjectError::Refused { url: url.clone(), answer }.into());
+            return Err(inject::InjectError::Refused {
+                url: url.clone(),
+                answer,
+            }
+            .into());
         };
         let activated = active.activated_at;
         self.pid(instance, state.pid);
@@ -56,7 +60,9 @@ impl Lab {
 
         let detected = self
             .watch()
-            .wait(DETECT, |t| t.instance == instance && is_off(t) && t.stamp.mono_ns >= activated.mono_ns)
+            .wait(DETECT, |t| {
+                t.instance == instance && is_off(t) && t.stamp.mono_ns >= activated.mono_ns
+            })
             .await;
         self.update(trial, |trial| trial.detected.clone_from(&detected));
         if detected.is_some() {
@@ -84,11 +90,16 @@ impl Lab {
     /// and then may let an instance return while it is still active).
     async fn recovery(&self, instance: ReplicaId, since: Stamp) -> Option<Stamp> {
         let before = |stamp: Stamp| stamp.mono_ns <= since.mono_ns;
-        let verdict = self.watch().newest(|t| t.instance == instance && before(t.stamp) && (is_on(t) || is_off(t)));
+        let verdict = self
+            .watch()
+            .newest(|t| t.instance == instance && before(t.stamp) && (is_on(t) || is_off(t)));
         if verdict.as_ref().is_some_and(is_on) {
             return Some(since);
         }
-        let on = self.watch().wait(RECOVER, |t| t.instance == instance && !before(t.stamp) && is_on(t)).await;
+        let on = self
+            .watch()
+            .wait(RECOVER, |t| t.instance == instance && !before(t.stamp) && is_on(t))
+            .await;
         on.map(|on| on.stamp)
     }
 }

@@ -87,13 +87,19 @@ async fn settled(steady: &Steady, ends: &BTreeMap<u16, u64>, deadline: Instant) 
 
 /// A partition without records need not be named.
 fn is_at(health: &Health, ends: &BTreeMap<u16, u64>) -> bool {
-    ends.iter().all(|(partition, end)| health.applied.get(partition).copied().unwrap_or(0) == *end)
+    ends.iter()
+        .all(|(partition, end)| health.applied.get(partition).copied().unwrap_or(0) == *end)
 }
 
 fn difference(replicas: &[Health], digest: &str) -> Option<String> {
-    let differs = replicas.iter().find(|health| health.digest.as_deref() != Some(digest))?;
+    let differs = replicas
+        .iter()
+        .find(|health| health.digest.as_deref() != Some(digest))?;
     let theirs = differs.digest.as_deref().unwrap_or("no digest");
-    Some(format!("instance {} has {theirs}, the log gives {digest}", differs.instance))
+    Some(format!(
+        "instance {} has {theirs}, the log gives {digest}",
+        differs.instance
+    ))
 }
 
 #[cfg(test)]

@@ -46,7 +46,9 @@ impl Watch {
             }
         });
         let first = tokio::time::timeout(FIRST, connected.wait_for(Result::is_ok)).await;
-        if !matches!(first, Ok(Ok(_))) {
+        let is_connected = matches!(first, Ok(Ok(_)));
+        drop(first);
+        if !is_connected {
             let why = connected.borrow().clone().err().unwrap_or_default();
             return Err(ExperimentError::NoEvents(why));
         }
@@ -63,7 +65,12 @@ impl Watch {
 
     /// The newest transition for which `wanted` holds.
     pub(crate) fn newest(&self, wanted: impl Fn(&Transition) -> bool) -> Option<Transition> {
-        self.seen.borrow().iter().rev().find(|&transition| wanted(transition)).cloned()
+        self.seen
+            .borrow()
+            .iter()
+            .rev()
+            .find(|&transition| wanted(transition))
+            .cloned()
     }
 
     /// All so far, oldest first.
@@ -89,7 +96,14 @@ impl Follower {
                 Err(why) => why,
             };
             tracing::debug!(why, "the monitor's events are interrupted");
-            self.state.send_replace(Err(why));
+            // Only the first connection is waited for; a later interruption is bridged.
+            self.state.send_if_modified(|state| {
+                let never = state.is_err();
+                if never {
+                    *state = Err(why);
+                }
+                never
+            });
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -111,7 +125,7 @@ impl Follower {
         if !response.status().is_success() {
             return Err(format!("{url} answered {}", response.status()));
         }
-        self.state.send_replace(Ok(()));
+        self.state.send_modify(|state| *state = Ok(()));
         let mut parser = Parser::default();
         while let Some(bytes) = response.chunk().await.map_err(|error| http::cause(&error))? {
             for event in parser.feed(&bytes).map_err(|error| error.to_string())? {

@@ -125,9 +125,15 @@ impl Api {
         }
         let (status, body) = send(request).await?;
         let read = || read::<OrderBody>(&body);
-        let named = |body: OrderBody| body.order_id.map(|order| (order, body.version)).ok_or(Failure::Malformed);
+        let named = |body: OrderBody| {
+            body.order_id
+                .map(|order| (order, body.version))
+                .ok_or(Failure::Malformed)
+        };
         match status {
-            StatusCode::CREATED => read().and_then(named).map(|(order, version)| Ordered::Confirmed { order, version }),
+            StatusCode::CREATED => read()
+                .and_then(named)
+                .map(|(order, version)| Ordered::Confirmed { order, version }),
             StatusCode::ACCEPTED => read().and_then(named).map(|(order, _)| Ordered::Pending { order }),
             StatusCode::CONFLICT => read().map(|body| Ordered::Rejected {
                 reason: body.reason.unwrap_or_else(|| "no reason given".to_owned()),

@@ -92,10 +92,16 @@ mod tests {
                 } else {
                     released.await;
                 }
-                latencies.lock().unwrap().push(tolerancia_wire::time::mono_ns() - tick.intended_ns);
+                latencies
+                    .lock()
+                    .unwrap()
+                    .push(tolerancia_wire::time::mono_ns() - tick.intended_ns);
             }
         };
-        drive(schedule(500.0, 50), stop.clone(), stop, shoot, |_| panic!("nothing is dropped")).await;
+        drive(schedule(500.0, 50), stop.clone(), stop, shoot, |_| {
+            panic!("nothing is dropped")
+        })
+        .await;
         let mut latencies = latencies.lock().unwrap().clone();
         latencies.sort_unstable();
         // The first of 50 requests at 500/s was meant to start 98 ms before the last one arrived, and half

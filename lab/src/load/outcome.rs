@@ -84,7 +84,18 @@ impl fmt::Display for LoadOutcome {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header([
-            "operation", "requests", "/s", "ok", "rejected", "failed", "p50 ms", "p90", "p95", "p99", "p99.9", "max",
+            "operation",
+            "requests",
+            "/s",
+            "ok",
+            "rejected",
+            "failed",
+            "p50 ms",
+            "p90",
+            "p95",
+            "p99",
+            "p99.9",
+            "max",
         ]);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -76,7 +76,11 @@ pub(super) async fn run(args: LoadArgs, shutdown: CancellationToken) -> Result<L
         aborted: shutdown.is_cancelled(),
         seed,
         operations: shared.recorder.outcome(elapsed_s),
-        metrics: if args.metrics { Some(system_metrics(&args, votes_before).await) } else { None },
+        metrics: if args.metrics {
+            Some(system_metrics(&args, votes_before).await)
+        } else {
+            None
+        },
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&outcome)?);
@@ -164,7 +168,9 @@ async fn show(shared: Arc<Shared>, duration_s: u32, started_ns: u64) {
 
 async fn votes(args: &LoadArgs) -> Option<VotingStats> {
     let client = http::client(Duration::from_secs(2));
-    http::get_json(&client, &format!("{}/voting-stats", args.voter_url)).await.ok()
+    http::get_json(&client, &format!("{}/voting-stats", args.voter_url))
+        .await
+        .ok()
 }
 
 async fn system_metrics(args: &LoadArgs, before: Option<VotingStats>) -> SystemMetrics {

@@ -63,7 +63,9 @@ pub(crate) fn pace(schedule: Schedule, stop: CancellationToken) -> mpsc::Receive
                 if stop.is_cancelled() {
                     return;
                 }
-                let Some(wait) = tick.intended_ns.checked_sub(mono_ns()).filter(|&wait| wait > 0) else { break };
+                let Some(wait) = tick.intended_ns.checked_sub(mono_ns()).filter(|&wait| wait > 0) else {
+                    break;
+                };
                 std::thread::sleep(Duration::from_nanos(wait).min(NAP));
             }
             if sender.blocking_send(tick).is_err() {

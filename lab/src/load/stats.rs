@@ -80,7 +80,11 @@ impl Recorder {
             per_second: tally.requests() as f64 / elapsed_s.max(1e-9),
             succeeded: tally.succeeded,
             rejected: tally.rejected.clone(),
-            failed: tally.failed.iter().map(|(kind, &count)| (kind.to_string(), count)).collect(),
+            failed: tally
+                .failed
+                .iter()
+                .map(|(kind, &count)| (kind.to_string(), count))
+                .collect(),
             latency_ms: Latency {
                 p50: tally.ms(0.5),
                 p90: tally.ms(0.9),
@@ -123,7 +127,11 @@ mod tests {
         for ms in 1..=100 {
             recorder.record(Operation::CreateOrder, ms * 1_000_000, End::Success);
         }
-        recorder.record(Operation::CreateOrder, 5_000_000, End::Rejected("insufficient_stock".into()));
+        recorder.record(
+            Operation::CreateOrder,
+            5_000_000,
+            End::Rejected("insufficient_stock".into()),
+        );
         recorder.record(Operation::CreateOrder, 1, End::Failed(Failure::Dropped));
         recorder.record(Operation::CreateOrder, 5_000_000_000, End::Failed(Failure::Timeout));
         let outcome = &recorder.outcome(10.0)[0];

@@ -6,9 +6,7 @@ use tolerancia_wire::Stamp;
 use tolerancia_wire::status::Transition;
 use tolerancia_wire::time::rfc3339;
 
-use super::model::{
-    Baseline, Environment, FalseAlarm, FaultReport, OracleReport, Phase, Report, TrialReport, Verdict,
-};
+use super::model::{Baseline, Environment, FalseAlarm, FaultReport, OracleReport, Phase, Report, TrialReport, Verdict};
 use super::objectives;
 use crate::experiment::record::{Observation, Record, Trial, Window, false_alarms};
 use crate::experiment::verify::Verified;
@@ -47,10 +45,13 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
     let Facts { record, verified, .. } = *facts;
     let alarms = false_alarms(facts.transitions, &record.trials);
     let baseline = Baseline {
-        phase: record.baseline.map(|window| phase(facts.observations, &[window])).unwrap_or_default(),
-        false_alarms: record
+        phase: record
             .baseline
-            .map_or(0, |window| alarms.iter().filter(|off| window.holds(off.stamp.mono_ns)).count() as u64),
+            .map(|window| phase(facts.observations, &[window]))
+            .unwrap_or_default(),
+        false_alarms: record.baseline.map_or(0, |window| {
+            alarms.iter().filter(|off| window.holds(off.stamp.mono_ns)).count() as u64
+        }),
     };
     let mut notes = record.notes.clone();
     notes.extend(facts.failure.clone());
@@ -72,7 +73,9 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         baseline,
-        faults: (0..facts.scenario.faults.len()).map(|fault| fault_report(facts, fault)).collect(),
+        faults: (0..facts.scenario.faults.len())
+            .map(|fault| fault_report(facts, fault))
+            .collect(),
         objectives: Vec::new(),
         oracle: oracle(facts),
         false_alarms: alarms
@@ -113,7 +116,12 @@ fn repeat(args: &ExperimentArgs, seed: u64) -> String {
 
 fn fault_report(facts: &Facts<'_>, fault: usize) -> FaultReport {
     let spec = &facts.scenario.faults[fault];
-    let trials: Vec<&Trial> = facts.record.trials.iter().filter(|trial| trial.fault == fault).collect();
+    let trials: Vec<&Trial> = facts
+        .record
+        .trials
+        .iter()
+        .filter(|trial| trial.fault == fault)
+        .collect();
     let windows: Vec<Window> = trials.iter().map(|trial| trial.window()).collect();
     let during = |ns: u64| windows.iter().any(|window| window.holds(ns));
     let summary = |time: fn(&Trial) -> Option<f64>| {
@@ -166,13 +174,19 @@ fn phase(observations: &[Observation], windows: &[Window]) -> Phase {
     let mut failures = BTreeMap::new();
     for seen in &requests {
         if let End::Failed(failure) = seen.end {
-            *failures.entry(format!("{}: {failure}", name(seen.operation))).or_default() += 1;
+            *failures
+                .entry(format!("{}: {failure}", name(seen.operation)))
+                .or_default() += 1;
         }
     }
     // What was never sent took no time.
     let sent = requests.iter().filter(|seen| seen.end != End::Failed(Failure::Dropped));
     let latencies = sorted(&sent.map(|seen| seen.latency_ns as f64 / 1e6).collect::<Vec<_>>());
-    let queries = || requests.iter().filter(|seen| seen.operation == Operation::QueryInventory);
+    let queries = || {
+        requests
+            .iter()
+            .filter(|seen| seen.operation == Operation::QueryInventory)
+    };
     Phase {
         requests: requests.len() as u64,
         success_rate: rate(requests.len() - requests.iter().filter(failed).count(), requests.len()),
@@ -180,7 +194,10 @@ fn phase(observations: &[Observation], windows: &[Window]) -> Phase {
         p95_ms: quantile(&latencies, 0.95),
         p99_ms: quantile(&latencies, 0.99),
         max_ms: latencies.last().copied(),
-        quorum_rate: rate(queries().filter(|seen| seen.end == End::Success).count(), queries().count()),
+        quorum_rate: rate(
+            queries().filter(|seen| seen.end == End::Success).count(),
+            queries().count(),
+        ),
         failed: failures,
     }
 }
@@ -213,7 +230,11 @@ fn oracle(facts: &Facts<'_>) -> OracleReport {
     };
     OracleReport {
         complete: *complete,
-        answers_checked: if *complete { told(|told| matches!(told, Told::Stock { .. })) } else { 0 },
+        answers_checked: if *complete {
+            told(|told| matches!(told, Told::Stock { .. }))
+        } else {
+            0
+        },
         wrong_answers: found(|finding| matches!(finding, Finding::Wrong(_))),
         orders_acknowledged: told(acknowledged),
         orders_lost: found(|finding| matches!(finding, Finding::Lost(_))),

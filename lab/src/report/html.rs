@@ -48,11 +48,19 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
         environment.version,
         escape(&report.repeat)
     )?;
-    let alarms = report
-        .false_alarms
+    let alarms = report.false_alarms.iter().map(|alarm| {
+        format!(
+            "False alarm: instance {} at {}: {}",
+            alarm.instance, alarm.at, alarm.reason
+        )
+    });
+    let notes: Vec<String> = report
+        .notes
         .iter()
-        .map(|alarm| format!("False alarm: instance {} at {}: {}", alarm.instance, alarm.at, alarm.reason));
-    let notes: Vec<String> = report.notes.iter().chain(&report.oracle.findings).cloned().chain(alarms).collect();
+        .chain(&report.oracle.findings)
+        .cloned()
+        .chain(alarms)
+        .collect();
     if !notes.is_empty() {
         let items: String = notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
         write!(out, "<ul class=\"bad\">{items}</ul>")?;
@@ -72,7 +80,16 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     foot(out)?;
 
-    let columns = ["fault", "#trials", "#detected", "#recovered", "#TTD ms", "#TTR ms", "#repair ms", "#wrong answers"];
+    let columns = [
+        "fault",
+        "#trials",
+        "#detected",
+        "#recovered",
+        "#TTD ms",
+        "#TTR ms",
+        "#repair ms",
+        "#wrong answers",
+    ];
     head(out, "Faults", &columns)?;
     for fault in &report.faults {
         write!(out, "<tr><td>{}</td>", fault.fault)?;
@@ -93,7 +110,16 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     out.push_str("<p>Median (95 % interval of the median) / maximum.</p>");
     dots(out, &report.faults)?;
 
-    let columns = ["phase", "#requests", "#success", "#quorum", "#p50 ms", "#p95 ms", "#p99 ms", "#max ms"];
+    let columns = [
+        "phase",
+        "#requests",
+        "#success",
+        "#quorum",
+        "#p50 ms",
+        "#p95 ms",
+        "#p99 ms",
+        "#max ms",
+    ];
     head(out, "What clients saw", &columns)?;
     phase(out, "baseline", &report.baseline.phase)?;
     for fault in &report.faults {
@@ -101,7 +127,15 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     foot(out)?;
 
-    let columns = ["fault", "instance", "activated", "#TTD ms", "#TTR ms", "#repair ms", "reason"];
+    let columns = [
+        "fault",
+        "instance",
+        "activated",
+        "#TTD ms",
+        "#TTR ms",
+        "#repair ms",
+        "reason",
+    ];
     head(out, "Trials", &columns)?;
     for fault in &report.faults {
         for trial in &fault.trials_detail {
@@ -161,7 +195,10 @@ fn foot(out: &mut String) -> std::fmt::Result {
 
 /// The rest of a row.
 fn numbers(out: &mut String, cells: &[String]) -> std::fmt::Result {
-    let cells: String = cells.iter().map(|cell| format!("<td class=\"n\">{cell}</td>")).collect();
+    let cells: String = cells
+        .iter()
+        .map(|cell| format!("<td class=\"n\">{cell}</td>"))
+        .collect();
     write!(out, "{cells}</tr>")
 }
 
@@ -186,7 +223,10 @@ fn dots(out: &mut String, faults: &[FaultReport]) -> std::fmt::Result {
     const LEFT: f64 = 110.0;
     const WIDTH: f64 = 560.0;
     const ROW: f64 = 28.0;
-    let longest = faults.iter().filter_map(|fault| Some(fault.ttd_ms?.max)).fold(0.0, f64::max);
+    let longest = faults
+        .iter()
+        .filter_map(|fault| Some(fault.ttd_ms?.max))
+        .fold(0.0, f64::max);
     if longest <= 0.0 {
         return Ok(());
     }
@@ -222,5 +262,8 @@ fn dots(out: &mut String, faults: &[FaultReport]) -> std::fmt::Result {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

@@ -17,7 +17,12 @@ pub(super) fn render(report: &Report) -> String {
 
 fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     let environment = &report.environment;
-    writeln!(out, "# Experiment {}: {}\n", cell(&report.scenario), verdict(report.verdict))?;
+    writeln!(
+        out,
+        "# Experiment {}: {}\n",
+        cell(&report.scenario),
+        verdict(report.verdict)
+    )?;
     writeln!(
         out,
         "{}, {:.1} s, seed {}. {} replicas, detector {}, Kafka {}, database {}, {} cores, version {}.\n",
@@ -36,10 +41,19 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "- {}", cell(note))?;
     }
     for alarm in &report.false_alarms {
-        writeln!(out, "- false alarm: instance {} at {}: {}", alarm.instance, alarm.at, cell(&alarm.reason))?;
+        writeln!(
+            out,
+            "- false alarm: instance {} at {}: {}",
+            alarm.instance,
+            alarm.at,
+            cell(&alarm.reason)
+        )?;
     }
 
-    writeln!(out, "\n## Objectives\n\n| objective | fault | limit | value | met |\n| --- | --- | ---: | ---: | --- |")?;
+    writeln!(
+        out,
+        "\n## Objectives\n\n| objective | fault | limit | value | met |\n| --- | --- | ---: | ---: | --- |"
+    )?;
     for objective in &report.objectives {
         writeln!(
             out,
@@ -126,7 +140,11 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn phase(out: &mut String, name: &str, phase: &Phase) -> std::fmt::Result {
-    let failures: Vec<String> = phase.failed.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
+    let failures: Vec<String> = phase
+        .failed
+        .iter()
+        .map(|(kind, count)| format!("{kind}: {count}"))
+        .collect();
     writeln!(
         out,
         "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",

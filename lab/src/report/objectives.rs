@@ -26,7 +26,12 @@ pub(super) fn judge(report: &Report, wanted: &Objectives, trials: usize) -> Vec<
         objectives.push(objective(name, None, limit, value, met));
     };
     let known = |n: u64| oracle.complete.then_some(n as f64);
-    add("wrong_answers", wanted.wrong_answers as f64, known(oracle.wrong_answers), at_most);
+    add(
+        "wrong_answers",
+        wanted.wrong_answers as f64,
+        known(oracle.wrong_answers),
+        at_most,
+    );
     add("orders_lost", 0.0, known(oracle.orders_lost), at_most);
     add("orders_doubled", 0.0, known(oracle.orders_doubled), at_most);
     add("replicas_equal", 1.0, known(oracle.replicas_equal.into()), at_least);
@@ -38,13 +43,7 @@ pub(super) fn judge(report: &Report, wanted: &Objectives, trials: usize) -> Vec<
     objectives
 }
 
-fn objective(
-    name: &str,
-    fault: Option<&str>,
-    limit: f64,
-    value: Option<f64>,
-    met: fn(f64, f64) -> bool,
-) -> Objective {
+fn objective(name: &str, fault: Option<&str>, limit: f64, value: Option<f64>, met: fn(f64, f64) -> bool) -> Objective {
     Objective {
         name: name.to_owned(),
         fault: fault.map(str::to_owned),

@@ -13,7 +13,16 @@ pub(crate) fn table(report: &Report, dir: &Path) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
-        "fault", "trials", "detected", "recovered", "TTD ms med/max", "TTR ms", "repair ms", "success", "p95 ms", "wrong",
+        "fault",
+        "trials",
+        "detected",
+        "recovered",
+        "TTD ms med/max",
+        "TTR ms",
+        "repair ms",
+        "success",
+        "p95 ms",
+        "wrong",
     ]);
     table.add_row([
         "(baseline)".to_owned(),
@@ -57,7 +66,11 @@ pub(crate) fn table(report: &Report, dir: &Path) -> String {
         let _ = writeln!(text, "note: {note}");
     }
     for alarm in &report.false_alarms {
-        let _ = writeln!(text, "false alarm: instance {} at {}: {}", alarm.instance, alarm.at, alarm.reason);
+        let _ = writeln!(
+            text,
+            "false alarm: instance {} at {}: {}",
+            alarm.instance, alarm.at, alarm.reason
+        );
     }
     let _ = write!(
         text,
@@ -72,7 +85,9 @@ pub(crate) fn table(report: &Report, dir: &Path) -> String {
 
 fn row(fault: &FaultReport) -> [String; 10] {
     let median = |summary: Option<crate::statistics::Summary>| ms(summary.map(|s| s.median));
-    let ttd = fault.ttd_ms.map_or_else(|| "–".to_owned(), |ttd| format!("{:.0} / {:.0}", ttd.median, ttd.max));
+    let ttd = fault
+        .ttd_ms
+        .map_or_else(|| "–".to_owned(), |ttd| format!("{:.0} / {:.0}", ttd.median, ttd.max));
     [
         fault.fault.clone(),
         fault.trials.to_string(),
@@ -89,7 +104,11 @@ fn row(fault: &FaultReport) -> [String; 10] {
 
 /// An objective and what was measured.
 pub(super) fn sentence(objective: &Objective) -> String {
-    let about = objective.fault.as_ref().map(|fault| format!(" ({fault})")).unwrap_or_default();
+    let about = objective
+        .fault
+        .as_ref()
+        .map(|fault| format!(" ({fault})"))
+        .unwrap_or_default();
     let (value, limit) = (short(objective.value), short(Some(objective.limit)));
     format!("{}{about}: {value}, limit {limit}", objective.name)
 }

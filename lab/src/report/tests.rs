@@ -37,13 +37,19 @@ impl Course {
                 0 => Told::Stock {
                     product: product.clone(),
                     version: n,
-                    stock: Stock { available: 1, reserved: 0 },
+                    stock: Stock {
+                        available: 1,
+                        reserved: 0,
+                    },
                     fresh: true,
                     known: None,
                 },
                 _ => Told::Order {
                     key: order.key_part(),
-                    answer: OrderAnswer::Confirmed { order, version: Some(n) },
+                    answer: OrderAnswer::Confirmed {
+                        order,
+                        version: Some(n),
+                    },
                 },
             }
         };
@@ -60,19 +66,29 @@ impl Course {
             .iter()
             .flat_map(|t| {
                 let on = t.recovered.unwrap().mono_ns / 1_000_000;
-                [t.detected.clone().unwrap(), transition(t.instance.number(), on, State::On)]
+                [
+                    t.detected.clone().unwrap(),
+                    transition(t.instance.number(), on, State::On),
+                ]
             })
             .collect();
         Self {
             record: Record {
-                baseline: Some(Window { from_ns: 0, to_ns: ns(999) }),
+                baseline: Some(Window {
+                    from_ns: 0,
+                    to_ns: ns(999),
+                }),
                 injected: true,
                 trials,
                 notes: Vec::new(),
             },
             observations: (0..500)
                 .map(|n| Observation {
-                    operation: if n % 2 == 0 { Operation::QueryInventory } else { Operation::CreateOrder },
+                    operation: if n % 2 == 0 {
+                        Operation::QueryInventory
+                    } else {
+                        Operation::CreateOrder
+                    },
                     intended_ns: ns(n * 10),
                     latency_ns: ns(2),
                     end: End::Success,
@@ -142,7 +158,9 @@ impl Course {
         let report = self.report();
         assert_eq!(report.verdict, Verdict::Fail);
         let missed = report.objectives.iter().filter(|objective| !objective.met);
-        missed.map(|o| format!("{}/{}", o.name, o.fault.as_deref().unwrap_or(""))).collect()
+        missed
+            .map(|o| format!("{}/{}", o.name, o.fault.as_deref().unwrap_or("")))
+            .collect()
     }
 }
 
@@ -168,7 +186,12 @@ fn a_good_run_passes_and_has_the_shape_of_schema_1() {
     contains(&json, &expected, "report");
     assert_eq!(json["faults"].as_array().unwrap().len(), 4);
     assert_eq!(json["faults"][1]["repair_ms"]["median"], 300.0);
-    assert!(json["repeat"].as_str().unwrap().ends_with("--quick --trials 1 --seed 7"));
+    assert!(
+        json["repeat"]
+            .as_str()
+            .unwrap()
+            .ends_with("--quick --trials 1 --seed 7")
+    );
 }
 
 /// Everything that is expected is there; empty text and 0 cores stand for any.
@@ -196,7 +219,10 @@ fn everything_that_goes_wrong_misses_its_objective() {
     undetected.record.trials[3].detected = None;
     undetected.record.trials[3].recovered = None;
     undetected.transitions.truncate(6);
-    assert_eq!(undetected.missed(), ["detected/incorrect", "recovered/incorrect", "ttd_max_ms/incorrect"]);
+    assert_eq!(
+        undetected.missed(),
+        ["detected/incorrect", "recovered/incorrect", "ttd_max_ms/incorrect"]
+    );
 
     let mut slow = Course::good();
     slow.record.trials[1].detected = Some(transition(2, 3001, State::Off));
@@ -204,14 +230,22 @@ fn everything_that_goes_wrong_misses_its_objective() {
     assert_eq!(slow.missed(), ["ttd_max_ms/latency"]);
 
     let mut failing = Course::good();
-    for seen in failing.observations.iter_mut().filter(|seen| (1000..1050).contains(&(seen.intended_ns / 1_000_000))) {
+    for seen in failing
+        .observations
+        .iter_mut()
+        .filter(|seen| (1000..1050).contains(&(seen.intended_ns / 1_000_000)))
+    {
         seen.end = End::Failed(Failure::Status(503));
     }
     assert_eq!(failing.missed(), ["success_rate/crash", "quorum_rate/crash"]);
     assert_eq!(failing.report().faults[0].during.failed["query: status 503"], 3);
 
     let mut late = Course::good();
-    for seen in late.observations.iter_mut().filter(|seen| (1000..1100).contains(&(seen.intended_ns / 1_000_000))) {
+    for seen in late
+        .observations
+        .iter_mut()
+        .filter(|seen| (1000..1100).contains(&(seen.intended_ns / 1_000_000)))
+    {
         seen.latency_ns = 1_500_000_000;
     }
     assert_eq!(late.missed(), ["p95_ms/crash"]);
@@ -277,10 +311,16 @@ fn all_forms_are_written_and_say_the_verdict() {
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     assert_eq!(serde_json::from_str::<Report>(&read("report.json")).unwrap(), report);
     let html = read("report.html");
-    assert!(html.contains("FAIL") && html.contains("&lt;b&gt;|x") && html.contains("<svg"), "{html}");
+    assert!(
+        html.contains("FAIL") && html.contains("&lt;b&gt;|x") && html.contains("<svg"),
+        "{html}"
+    );
     assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
     let markdown = read("report.md");
-    assert!(markdown.contains("FAIL") && markdown.contains("&lt;b>\\|x"), "{markdown}");
+    assert!(
+        markdown.contains("FAIL") && markdown.contains("&lt;b>\\|x"),
+        "{markdown}"
+    );
     let table = table(&report, dir.path());
     assert!(table.contains("missed: false_alarms: 1, limit 0"), "{table}");
     assert!(table.contains("missed: wrong_answers: 1, limit 0"), "{table}");

@@ -156,8 +156,18 @@ impl PaceTable {
     fn check(self, default: Pace) -> Result<Pace, Placed> {
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let millis = |ms: i64| Duration::from_millis(ms.unsigned_abs());
-        let trials = within("trials", self.trials, i64::try_from(default.trials).unwrap_or(1), 1..=1000)?;
-        let baseline = within("baseline_s", self.baseline_s, default.baseline.as_secs_f64(), 1.0..=3600.0)?;
+        let trials = within(
+            "trials",
+            self.trials,
+            i64::try_from(default.trials).unwrap_or(1),
+            1..=1000,
+        )?;
+        let baseline = within(
+            "baseline_s",
+            self.baseline_s,
+            default.baseline.as_secs_f64(),
+            1.0..=3600.0,
+        )?;
         Ok(Pace {
             trials: usize::try_from(trials).unwrap_or(1),
             baseline: Duration::from_secs_f64(baseline),
@@ -218,7 +228,8 @@ impl FaultTable {
                 let place = product.span();
                 let product = product.get_ref().parse();
                 Fault::Incorrect {
-                    product: product.map_err(|error: tolerancia_core::id::InvalidId| (Some(place), error.to_string()))?,
+                    product: product
+                        .map_err(|error: tolerancia_core::id::InvalidId| (Some(place), error.to_string()))?,
                 }
             }
             "freeze" => Fault::Freeze,
@@ -246,5 +257,8 @@ where
         return Ok(value);
     }
     let (low, high) = (range.start(), range.end());
-    Err((Some(given.span()), format!("{name} must be {low} to {high}, not {value}")))
+    Err((
+        Some(given.span()),
+        format!("{name} must be {low} to {high}, not {value}"),
+    ))
 }

@@ -19,7 +19,11 @@ fn the_file_of_the_classic_scenario_is_the_default() {
 
 #[test]
 fn only_a_name_and_faults_are_needed() {
-    let scenario = file::parse("x.toml", "name = 'x'\nfaults = [{ fault = 'freeze', scope = 'queries' }]").unwrap();
+    let scenario = file::parse(
+        "x.toml",
+        "name = 'x'\nfaults = [{ fault = 'freeze', scope = 'queries' }]",
+    )
+    .unwrap();
     assert_eq!(scenario.pace, Scenario::classic().pace);
     assert_eq!(scenario.objectives, Objectives::default());
     assert_eq!(scenario.faults[0].scope, Scope::Queries);
@@ -32,11 +36,31 @@ fn errors_name_the_place() {
         ("name = ", (1, 8), ""),
         ("name = 'x'\nfaults = []", (2, 10), "at least one fault"),
         ("name = 'x'\ncolour = 1\nfaults = []", (2, 1), "colour"),
-        ("name = 'x'\ntrials = 0\nfaults = [{ fault = 'crash' }]", (2, 10), "1 to 1000"),
-        ("name = 'x'\nbaseline_s = -1.0\nfaults = [{ fault = 'crash' }]", (2, 14), "baseline_s"),
-        ("name = 'x'\nbaseline_s = nan\nfaults = [{ fault = 'crash' }]", (2, 14), "baseline_s"),
-        ("name = 'x'\nfaults = [{ fault = 'crush' }]", (2, 21), "no fault \"crush\""),
-        ("name = 'x'\nfaults = [{ fault = 'incorrect' }]", (2, 21), "needs a product"),
+        (
+            "name = 'x'\ntrials = 0\nfaults = [{ fault = 'crash' }]",
+            (2, 10),
+            "1 to 1000",
+        ),
+        (
+            "name = 'x'\nbaseline_s = -1.0\nfaults = [{ fault = 'crash' }]",
+            (2, 14),
+            "baseline_s",
+        ),
+        (
+            "name = 'x'\nbaseline_s = nan\nfaults = [{ fault = 'crash' }]",
+            (2, 14),
+            "baseline_s",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crush' }]",
+            (2, 21),
+            "no fault \"crush\"",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'incorrect' }]",
+            (2, 21),
+            "needs a product",
+        ),
         (
             "name = 'x'\nfaults = [{ fault = 'incorrect', product = 'ñ' }]",
             (2, 44),
@@ -84,9 +108,19 @@ fn columns_count_characters() {
 #[test]
 fn what_is_not_a_file_of_a_sensible_size_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(load(&dir.path().join("missing.toml")).unwrap_err().to_string().contains("missing.toml"));
+    assert!(
+        load(&dir.path().join("missing.toml"))
+            .unwrap_err()
+            .to_string()
+            .contains("missing.toml")
+    );
     assert!(load(dir.path()).unwrap_err().to_string().contains("not a file"));
-    assert!(load(Path::new("/dev/zero")).unwrap_err().to_string().contains("not a file"));
+    assert!(
+        load(Path::new("/dev/zero"))
+            .unwrap_err()
+            .to_string()
+            .contains("not a file")
+    );
     let large = dir.path().join("large.toml");
     std::fs::File::create(&large).unwrap().set_len(10 << 30).unwrap();
     assert!(load(&large).unwrap_err().to_string().contains("1 MiB"));

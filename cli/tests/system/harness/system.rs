@@ -75,6 +75,8 @@ impl System {
             base: free_base(),
             replicas: 3,
         };
+        // See `http::choose_tls` of the program. An error means that another test has done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             supervisor: launch(dir.path(), ports, adjust),
             ports,

@@ -107,6 +107,14 @@ struct Owner {
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Owner {
     fn drop(&mut self) {
         self.queue.stop.cancel();

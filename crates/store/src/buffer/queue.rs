@@ -72,7 +72,12 @@ impl Queue {
         let full = inner.queued() >= self.capacity;
         if full || inner.closed {
             inner.drop_writes(1, if full { "full" } else { "closed" });
-            if full && inner.outage.as_mut().is_some_and(|o| !std::mem::replace(&mut o.full_logged, true)) {
+            if full
+                && inner
+                    .outage
+                    .as_mut()
+                    .is_some_and(|o| !std::mem::replace(&mut o.full_logged, true))
+            {
                 tracing::warn!(capacity = self.capacity, "{FULL}");
             }
             return false;
@@ -132,12 +137,15 @@ impl Queue {
 
     pub(super) fn state(&self) -> BufferState {
         let inner = self.lock();
-        inner.outage.as_ref().map_or(BufferState::Up, |outage| BufferState::Degraded {
-            since: outage.since,
-            error: outage.error.clone(),
-            queued: inner.queued(),
-            dropped: inner.dropped,
-        })
+        inner
+            .outage
+            .as_ref()
+            .map_or(BufferState::Up, |outage| BufferState::Degraded {
+                since: outage.since,
+                error: outage.error.clone(),
+                queued: inner.queued(),
+                dropped: inner.dropped,
+            })
     }
 
     pub(super) fn queued(&self) -> usize {

@@ -122,7 +122,10 @@ impl Writer {
         let stop = &self.queue.stop;
         let longer = (*pause * 2).min(self.config.retry_max);
         if stop.is_cancelled() {
-            let in_time = self.queue.retry_until().is_some_and(|until| Instant::now() + *pause < until);
+            let in_time = self
+                .queue
+                .retry_until()
+                .is_some_and(|until| Instant::now() + *pause < until);
             if in_time {
                 sleep(*pause).await;
                 *pause = longer;

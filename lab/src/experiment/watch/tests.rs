@@ -45,7 +45,10 @@ async fn a_broken_stream_goes_on_after_the_last_event_that_was_seen() {
     let server = tokio::spawn(serve(listener, bodies));
     let stop = CancellationToken::new();
     let watch = Watch::open(&url, stop.clone()).await.unwrap();
-    let seen = watch.wait(Duration::from_secs(30), |t| t.to == Verdict::On).await.unwrap();
+    let seen = watch
+        .wait(Duration::from_secs(30), |t| t.to == Verdict::On)
+        .await
+        .unwrap();
     assert_eq!(seen, on);
     assert_eq!(watch.all(), [off, on.clone()]);
     assert_eq!(watch.newest(|_| true), Some(on));

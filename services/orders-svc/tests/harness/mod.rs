@@ -7,8 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::http::Request;
+use axum::http::request::Builder;
 use clap::Parser;
-use reqwest::{Client, RequestBuilder, Response};
+use http_body_util::BodyExt as _;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tolerancia_bus::{BusConfig, Consumer, Producer, Start};
@@ -135,10 +142,18 @@ struct Cli {
     args: Args,
 }
 
+/// What orders-svc answered.
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    pub retry_after: Option<String>,
+    pub body: Value,
+}
+
 /// orders-svc, in this process.
 pub struct Orders {
     url: String,
-    client: Client,
+    client: Client<HttpConnector, String>,
     shutdown: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -146,12 +161,13 @@ pub struct Orders {
 impl Orders {
     /// Starts it and waits until it answers.
     pub async fn start(bus: &BusConfig, dir: &Path) -> Self {
-        let port = free_port().to_string();
+        let port = free_port();
+        let port_text = port.to_string();
         let dir = dir.display().to_string();
         let args = [
             "orders-svc",
             "--port",
-            &port,
+            &port_text,
             "--data-dir",
             &dir,
             "--kafka-partitions",
@@ -162,32 +178,50 @@ impl Orders {
         let task = tokio::spawn(tolerancia_orders_svc::run(Cli::parse_from(args).args, shutdown.clone()));
         let orders = Self {
             url: format!("http://127.0.0.1:{port}"),
-            client: Client::new(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
             shutdown,
             task,
         };
-        while orders.get("/health").send().await.is_err() {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
             assert!(!orders.task.is_finished(), "orders-svc did not start");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         orders
     }
 
-    pub fn get(&self, path: &str) -> RequestBuilder {
-        self.client.get(format!("{}{path}", self.url))
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(format!("{}{path}", self.url)), String::new())
+            .await
     }
 
-    pub fn post(&self, path: &str) -> RequestBuilder {
-        self.client.post(format!("{}{path}", self.url))
+    pub async fn post(&self, path: &str) -> Answer {
+        self.send(Request::post(format!("{}{path}", self.url)), String::new())
+            .await
     }
 
-    pub async fn order(&self, key: Option<&str>, product: &str, quantity: u64) -> Response {
-        let body = serde_json::json!({"product_id": product, "quantity": quantity});
-        let mut request = self.post("/orders").json(&body);
+    pub async fn order(&self, key: Option<&str>, product: &str, quantity: u64) -> Answer {
+        let body = json!({"product_id": product, "quantity": quantity}).to_string();
+        let mut request = Request::post(format!("{}/orders", self.url)).header("content-type", "application/json");
         if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
+            request = request.header("idempotency-key", key);
         }
-        request.send().await.unwrap()
+        self.send(request, body).await
+    }
+
+    async fn send(&self, request: Builder, body: String) -> Answer {
+        let response = self.client.request(request.body(body).unwrap()).await.unwrap();
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        Answer {
+            status: response.status().as_u16(),
+            location: header("location"),
+            retry_after: header("retry-after"),
+            body: serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap(),
+        }
     }
 
     pub async fn stop(self) {
