@@ -25,7 +25,7 @@ const LOG: &str = "system.log";
 
 /// Arguments of `tolerancia experiment`.
 #[derive(Debug, clap::Args)]
-pub struct ExperimentArgs {
+pub struct ExperimentCommand {
     #[command(flatten)]
     lab: experiment::ExperimentArgs,
 
@@ -42,7 +42,7 @@ pub struct ExperimentArgs {
 
 /// Carries the experiment out. A system that is up on the ports is used and left running; otherwise one is
 /// started in a temporary directory and stopped at the end.
-pub async fn run(args: ExperimentArgs) -> Outcome {
+pub async fn run(args: ExperimentCommand) -> Outcome {
     let signals = signals::watch()?;
     // A mistake in the scenario is told before anything is started.
     args.lab.check().map_err(|error| Failure::cannot(error.to_string()))?;
@@ -83,7 +83,7 @@ async fn get<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) 
     http.get(url).send().await.ok()?.json().await.ok()
 }
 
-async fn on_own_system(args: ExperimentArgs, ports: Ports, signals: &Signals) -> Outcome {
+async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals) -> Outcome {
     let out = args.lab.out.clone();
     let log_file = out.join(LOG);
     let unusable =
@@ -144,7 +144,7 @@ async fn start(system: spec::System, log: Log, signals: &Signals) -> Result<Star
     }
 }
 
-async fn measure(args: ExperimentArgs, ports: Ports, signals: &Signals) -> Outcome {
+async fn measure(args: ExperimentCommand, ports: Ports, signals: &Signals) -> Outcome {
     let target = target(&args, ports)?;
     let shutdown: CancellationToken = signals.stop.clone();
     let outcome = tokio::select! {
@@ -159,7 +159,7 @@ async fn measure(args: ExperimentArgs, ports: Ports, signals: &Signals) -> Outco
     }
 }
 
-fn target(args: &ExperimentArgs, ports: Ports) -> Result<Target, Failure> {
+fn target(args: &ExperimentCommand, ports: Ports) -> Result<Target, Failure> {
     let at = |port: u16| format!("http://127.0.0.1:{port}");
     let kafka = args.backends.kafka();
     Ok(Target {

@@ -22,6 +22,9 @@ pub fn arm(shutdown: CancellationToken) {
     let Ok(supervisor) = std::env::var(SUPERVISED) else {
         return;
     };
+    // The supervisor starts it under a name that says nothing. Only lists of processes show it.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_name(c"tolerancia");
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         tracing::warn!(%error, "only the end of stdin will tell that the supervisor is gone");

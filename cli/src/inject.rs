@@ -201,7 +201,12 @@ pub async fn run(command: InjectCommand) -> Outcome {
 async fn clear(target: &Target) -> Outcome {
     let url = target.url()?;
     let pid = stopped::find(target).await;
-    match inject::clear(&url, target.token(), pid).await {
+    let mut answer = inject::clear(&url, target.token(), pid).await;
+    if matches!(answer, Err(InjectError::NoAnswer { .. })) && pid.is_some() {
+        // A freeze comes a moment after its answer, so the process may have stopped after it was looked at.
+        answer = inject::clear(&url, target.token(), pid).await;
+    }
+    match answer {
         Ok(state) => show::state(&state, target.json, None),
         Err(error @ InjectError::NoAnswer { .. }) if pid.is_none() => Err(Failure::refused(format!(
             "{error}. If its process is stopped on another host, continue it there: `kill -CONT PID`, then clear again"

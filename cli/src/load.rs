@@ -15,7 +15,7 @@ const DEFAULT: Ports = Ports {
 
 /// Arguments of `tolerancia load`.
 #[derive(Debug, clap::Args)]
-pub struct LoadArgs {
+pub struct LoadCommand {
     #[command(flatten)]
     lab: load::LoadArgs,
 
@@ -23,7 +23,7 @@ pub struct LoadArgs {
     place: Place,
 }
 
-impl LoadArgs {
+impl LoadCommand {
     /// The addresses that were not given follow the base port.
     fn placed(self) -> load::LoadArgs {
         let mut lab = self.lab;
@@ -43,7 +43,7 @@ impl LoadArgs {
 }
 
 /// Sends the load; a signal ends it early, with a report of what was measured until then.
-pub async fn run(args: LoadArgs) -> Outcome {
+pub async fn run(args: LoadCommand) -> Outcome {
     let signals = signals::watch()?;
     let load = load::run(args.placed(), signals.stop.clone());
     tokio::select! {
@@ -62,7 +62,7 @@ mod tests {
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
-        load: LoadArgs,
+        load: LoadCommand,
     }
 
     #[test]

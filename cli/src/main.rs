@@ -4,7 +4,7 @@
 //! Exit codes: 0 done; 1 the answer is no (an objective missed, an injection refused); 2 the command could not
 //! be carried out, be it for its arguments or for the state of this host; 130 interrupted.
 
-//TEMP mod experiment;
+mod experiment;
 mod guard;
 mod http;
 mod inject;
@@ -38,9 +38,9 @@ enum Command {
     #[command(subcommand)]
     Inject(inject::InjectCommand),
     /// Send load at a fixed rate and report latencies and errors.
-    Load(load::LoadArgs),
-    //TEMP /// Inject every fault under load, measure detection, masking and repair, and give a verdict.
-    //TEMP Experiment(experiment::ExperimentArgs),
+    Load(load::LoadCommand),
+    /// Inject every fault under load, measure detection, masking and repair, and give a verdict.
+    Experiment(experiment::ExperimentCommand),
     #[command(flatten)]
     Service(services::Service),
 }
@@ -72,7 +72,18 @@ async fn run(command: Command) -> Outcome {
         Command::Up(args) => up::run(args).await,
         Command::Inject(command) => inject::run(command).await,
         Command::Load(args) => load::run(args).await,
-        //TEMP Command::Experiment(args) => experiment::run(args).await,
+        Command::Experiment(args) => experiment::run(args).await,
         Command::Service(service) => service.run().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_of_all_subcommands_fit_together() {
+        Command::command().debug_assert();
     }
 }

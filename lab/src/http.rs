@@ -26,6 +26,10 @@ pub(crate) fn streaming(idle: Duration) -> reqwest::Client {
 }
 
 fn builder() -> reqwest::ClientBuilder {
+    // Where the whole workspace is tested, the embedded broker's tree switches TLS on in the client, and then
+    // none can be made without a provider. The binary chooses one for itself.
+    #[cfg(test)]
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .tcp_nodelay(true)

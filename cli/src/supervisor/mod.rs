@@ -108,6 +108,7 @@ impl Supervisor {
                 .await
                 .map_err(|error| Failure::cannot(error.to_string()))?;
         }
+        let probes: Vec<_> = specs.iter().map(|spec| spec.probe.clone()).collect();
         let mut stages = BTreeMap::<u8, Vec<(usize, Spec)>>::new();
         for (colour, spec) in specs.into_iter().enumerate() {
             stages.entry(spec.stage).or_default().push((colour, spec));
@@ -130,6 +131,7 @@ impl Supervisor {
             &self.context.log,
         )
         .await;
+        ready::complete(&self.context.http, &probes).await;
         Ok(())
     }
 

@@ -233,6 +233,14 @@ fn describe(exit: ExitStatus, last_words: &str) -> String {
     }
 }
 
+/// This very program, even if its file was replaced or deleted since: all processes of a system are of one build.
+fn program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe()
+}
+
 /// A process and what belongs to it.
 struct Running {
     child: Child,
@@ -244,8 +252,9 @@ struct Running {
 
 impl Running {
     async fn start(spec: &Spec, colour: usize, context: &Context) -> io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(program()?);
         command
+            .arg0("tolerancia")
             .args(&spec.args)
             .env(guard::SUPERVISED, std::process::id().to_string())
             .stdin(Stdio::piped())

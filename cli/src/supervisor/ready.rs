@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tolerancia_bus::BusConfig;
 use tolerancia_service::config::Ports;
+use tolerancia_wire::health::{Health, HealthState};
 use tolerancia_wire::status::SystemStatus;
 
 use crate::http;
@@ -12,10 +13,14 @@ use crate::http;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long services that work, but lack something, may take to find it: right after a start, what they lack is
+/// often just not there yet.
+const COMPLETE: Duration = Duration::from_secs(2);
+
 /// How to see that a process is ready.
 #[derive(Debug, Clone)]
 pub enum Probe {
-    /// This address answers 200.
+    /// This address answers 200: the service works, if perhaps without something that it can do without.
     Health(String),
     /// Kafka answers there and has the topics. Those that are missing are created.
     Kafka(BusConfig),
@@ -26,7 +31,7 @@ impl Probe {
     pub async fn ready(&self, http: &reqwest::Client, why: &watch::Sender<String>) {
         loop {
             let seen = match self {
-                Self::Health(url) => health(http, url).await,
+                Self::Health(url) => health(http, url).await.map(|_| ()),
                 Self::Kafka(bus) => tolerancia_bus::ensure_topics(bus)
                     .await
                     .map_err(|error| error.to_string()),
@@ -38,16 +43,37 @@ impl Probe {
             tokio::time::sleep(PAUSE).await;
         }
     }
+
+    /// Comes back when the process lacks nothing, which may never be.
+    async fn complete(&self, http: &reqwest::Client) {
+        if let Self::Health(url) = self {
+            while health(http, url).await != Ok(HealthState::Up) {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
 }
 
-async fn health(http: &reqwest::Client, url: &str) -> Result<(), String> {
+/// The state of a service that works.
+async fn health(http: &reqwest::Client, url: &str) -> Result<HealthState, String> {
     let answer = http.get(url).send().await.map_err(|error| http::cause(&error))?;
-    if answer.status().is_success() {
-        return Ok(());
-    }
     let status = answer.status();
-    let body = answer.text().await.unwrap_or_default();
-    Err(format!("{status} {body}"))
+    if !status.is_success() {
+        return Err(format!("{status} {}", answer.text().await.unwrap_or_default()));
+    }
+    let health: Health = answer.json().await.map_err(|error| http::cause(&error))?;
+    Ok(health.status)
+}
+
+/// Comes back when nothing is missing anywhere. What still is after a short while will be for longer.
+pub async fn complete(http: &reqwest::Client, probes: &[Probe]) {
+    let all = async {
+        for probe in probes {
+            probe.complete(http).await;
+        }
+    };
+    // What is missing is told by `/health`.
+    let _ = tokio::time::timeout(COMPLETE, all).await;
 }
 
 /// Comes back when the monitor counts every replica's vote; until then tells `why` it does not.

@@ -5,7 +5,7 @@
 //! - [`fetch`](fetch::Fetch) waits for records instead of sleeping out the client's patience, and serves
 //!   the newest of them from memory: polling in their place cost a whole core for six idle consumers;
 //! - [`produce`](produce::Produce) answers a repeated batch with the offset that the first copy got, as
-//!   Apache Kafka does, also after a restart;
+//!   Apache Kafka does, also after a restart, and takes up producers under a new epoch;
 //! - offsets of a log whose oldest records were deleted are right;
 //! - transactions and the deletion of topics are not offered.
 //!
@@ -16,6 +16,7 @@ mod fetch;
 mod log;
 mod offsets;
 mod produce;
+mod producers;
 mod reader;
 mod server;
 mod tail;

@@ -12,6 +12,7 @@ use tansu_sans_io::record::deflated::Batch;
 use tansu_storage::{Result, Storage, StorageContainer, TopicId, Topition};
 use tokio::sync::watch;
 
+use crate::producers::Producers;
 use crate::reader::{self, Reader};
 use crate::tail::Tail;
 
@@ -55,6 +56,7 @@ impl Partition {
 pub(crate) struct Log {
     pub(crate) storage: StorageContainer,
     pub(crate) reader: Reader,
+    pub(crate) producers: Producers,
     partitions: Mutex<HashMap<Topition, Arc<Partition>>>,
     names: Mutex<HashMap<[u8; 16], String>>,
 }
@@ -64,6 +66,7 @@ impl Log {
         Ok(Self {
             storage,
             reader: Reader::open(file, cluster).await?,
+            producers: Producers::open(file, cluster).await?,
             partitions: Mutex::default(),
             names: Mutex::default(),
         })
@@ -126,6 +129,6 @@ impl Log {
 }
 
 /// The data is whole after every statement, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

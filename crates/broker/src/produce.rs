@@ -77,6 +77,7 @@ impl Produce {
             .map_err(|error| unknown(&error))??;
         let mut first = None;
         for batch in batches {
+            self.0.producers.admit(&batch).await.map_err(|error| unknown(&error))?;
             let offset = match self.0.storage.produce(None, &partition.topition, batch.clone()).await {
                 Ok(base_offset) => {
                     partition.appended(Batch { base_offset, ..batch });
@@ -204,20 +205,35 @@ mod tests {
         assert_eq!(produce(&log, 0, batch(producer, 0, &["a", "b"])).await, (0, 0));
         assert_eq!(produce(&log, 0, batch(producer, 3, &["c", "d"])).await, (0, 3));
         assert_eq!(produce(&log, 0, batch(producer, 5, &["e"])).await, (0, 5));
-        // A gap, an old number with other content, an unknown producer, an unknown partition: nothing is added.
+        // A producer under its next epoch, and one that this broker did not name.
+        let bumped = |base_sequence, values: &[&'static str]| {
+            let batch = inflated::Batch::try_from(batch(producer, base_sequence, values))
+                .expect("whole")
+                .into_builder();
+            batch
+                .producer_epoch(1)
+                .build()
+                .and_then(Batch::try_from)
+                .expect("a batch")
+        };
+        assert_eq!(produce(&log, 0, bumped(0, &["f"])).await, (0, 6));
+        assert_eq!(produce(&log, 0, bumped(1, &["g"])).await, (0, 7));
+        assert_eq!(produce(&log, 0, bumped(1, &["g"])).await, (0, 7));
+        assert_eq!(produce(&log, 0, batch(998, 0, &["h"])).await, (0, 8));
+        let fenced = produce(&log, 0, batch(producer, 6, &["x"])).await;
+        assert_eq!(fenced, (ErrorCode::ProducerFenced.into(), -1));
+        // A gap, an old number with other content, a stranger in mid-sequence, an unknown partition: nothing is added.
         let code = |code: ErrorCode| (i16::from(code), -1);
-        let gap = produce(&log, 0, batch(producer, 9, &["x"])).await;
+        let gap = produce(&log, 0, bumped(9, &["x"])).await;
         assert_eq!(gap, code(ErrorCode::OutOfOrderSequenceNumber));
-        let other = produce(&log, 0, batch(producer, 0, &["x"])).await;
+        let other = produce(&log, 0, bumped(0, &["x"])).await;
         assert_eq!(other, code(ErrorCode::DuplicateSequenceNumber));
-        assert_eq!(
-            produce(&log, 0, batch(999, 0, &["x"])).await,
-            code(ErrorCode::UnknownProducerId)
-        );
+        let stranger = produce(&log, 0, batch(999, 1, &["x"])).await;
+        assert_eq!(stranger, code(ErrorCode::OutOfOrderSequenceNumber));
         let nowhere = produce(&log, 7, batch(producer, 0, &["x"])).await;
         assert_eq!(nowhere, code(ErrorCode::UnknownTopicOrPartition));
         let partition = log.partition("t", 0).await.expect("storage").expect("there");
-        assert_eq!(partition.end(), 6);
+        assert_eq!(partition.end(), 9);
         drop(lock);
     }
 }

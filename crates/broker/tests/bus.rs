@@ -388,3 +388,81 @@ async fn settings_that_librdkafka_refuses_are_named() {
     let error = Producer::new(&config, DELIVERY).unwrap_err().to_string();
     assert!(error.contains("no.such.property"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_with_deleted_records_keeps_its_offsets() {
+    let mut broker = Broker::start();
+    let config = broker.config(1);
+    ensure_topics(&config).await.unwrap();
+    let producer = producer(&config);
+    for topic in [ERROR_QUEUE, ORDER_EVENTS] {
+        send(&producer, topic, 0..10).await;
+    }
+    broker.kill();
+    let database = libsql::Builder::new_local(&broker.file)
+        .build()
+        .await
+        .unwrap()
+        .connect()
+        .unwrap();
+    let delete = "delete from record where topition in (select tp.id from topition tp join topic t on t.id = tp.topic \
+                  where t.name = ?1) and offset_id in (select value from json_each(?2))";
+    database
+        .execute(delete, (ERROR_QUEUE, "[0,1,2,3,4,5,6,7,8,9]"))
+        .await
+        .unwrap();
+    database.execute(delete, (ORDER_EVENTS, "[0,1,4,5,8]")).await.unwrap();
+    drop(database);
+    broker.kill_and_restart();
+
+    // As after a week without records: all gone, the offsets go on.
+    assert_eq!(
+        end_offsets(&config, ERROR_QUEUE).await.unwrap(),
+        BTreeMap::from([(0, 10)])
+    );
+    assert_eq!(read_all(&config, ERROR_QUEUE).await.unwrap(), []);
+    let mut beginning = Consumer::new(&config, ERROR_QUEUE, Start::Beginning).await.unwrap();
+    let mut end = Consumer::new(&config, ERROR_QUEUE, Start::End).await.unwrap();
+    send(&producer, ERROR_QUEUE, 10..11).await;
+    for consumer in [&mut beginning, &mut end] {
+        let taken = take(consumer, 1).await;
+        assert_eq!((taken[0].offset, numbers(&taken)), (10, vec![10]));
+    }
+    let mut lost = Consumer::new(&config, ORDER_EVENTS, Start::At(BTreeMap::from([(0, 8)])))
+        .await
+        .unwrap();
+    assert_eq!(numbers(&take(&mut lost, 1).await), [9]);
+    // As after compaction: holes, which are skipped.
+    let left = read_all(&config, ORDER_EVENTS).await.unwrap();
+    assert_eq!(numbers(&left), [2, 3, 6, 7, 9]);
+    assert_eq!(
+        left.iter().map(|message| message.offset).collect::<Vec<_>>(),
+        [2, 3, 6, 7, 9]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_whose_records_were_deleted_is_an_error() {
+    let mut broker = Broker::start();
+    let config = broker.config(1);
+    ensure_topics(&config).await.unwrap();
+    send(&producer(&config), ERROR_QUEUE, 0..10).await;
+    broker.kill();
+    let database = libsql::Builder::new_local(&broker.file)
+        .build()
+        .await
+        .unwrap()
+        .connect()
+        .unwrap();
+    database.execute("delete from record", ()).await.unwrap();
+    drop(database);
+    broker.kill_and_restart();
+    let mut consumer = Consumer::new(&config, ERROR_QUEUE, Start::At(BTreeMap::from([(0, 3)])))
+        .await
+        .unwrap();
+    let error = timeout(PATIENCE, consumer.recv_batch(1))
+        .await
+        .expect("an answer")
+        .unwrap_err();
+    assert!(matches!(error, BusError::Unreadable { .. }), "{error}");
+}

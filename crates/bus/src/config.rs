@@ -16,7 +16,8 @@ pub struct BusConfig {
     pub bootstrap: String,
     /// Name of this client in the brokers' logs: the service and its instance.
     pub client_id: String,
-    /// How long a broker may hold a fetch that finds nothing; 0 to 5 minutes, whole milliseconds.
+    /// How long a broker may hold a fetch that finds nothing; 0 to 5 minutes, whole milliseconds. Brokers,
+    /// the embedded one included, answer as soon as there is a record, so a long wait costs no latency.
     pub fetch_wait: Duration,
     /// Partitions of the topics that are partitioned, from 1.
     pub partitions: u16,

@@ -23,9 +23,13 @@ use crate::{BusConfig, BusError, Result};
 
 type Inner = ThreadedProducer<Callbacks>;
 /// Partition and offset.
-type Delivered = Result<(i32, i64), KafkaError>;
+type Delivered = Result<(u16, u64), KafkaError>;
 /// Who waits for a record's acknowledgement, if anybody does.
 type Waiter = Option<oneshot::Sender<Delivered>>;
+
+/// The broker says that it has the record but not where. A recent repeat gets its first offset, so this is
+/// most likely another record: somebody else has this producer's number, as after the loss of a log.
+const REPEATED: RDKafkaErrorCode = RDKafkaErrorCode::DuplicateSequenceNumber;
 
 /// Writes records; clones share one connection and one queue.
 #[derive(Clone)]
@@ -91,17 +95,10 @@ impl Producer {
         let inner = self.enqueue(topic, partition, key, &payload, Some(sender))?;
         // The waiter lives in the producer, which `inner` keeps alive.
         let delivered = receiver.await.unwrap_or(Err(KafkaError::Canceled));
-        match delivered.map(|(partition, offset)| (u16::try_from(partition), u64::try_from(offset))) {
-            Ok((Ok(partition), Ok(offset))) => Ok((partition, offset)),
-            // A repeat of something so old that the broker knows only that it has it.
-            Ok(_) => Err(BusError::NotAcknowledged(KafkaError::MessageProduction(
-                RDKafkaErrorCode::DuplicateSequenceNumber,
-            ))),
-            Err(error) => {
-                self.replace_if_dead(&inner);
-                Err(BusError::NotAcknowledged(error))
-            }
-        }
+        delivered.map_err(|error| {
+            self.replace_if_dead(&inner, &error);
+            BusError::NotAcknowledged(error)
+        })
     }
 
     /// Queues one record and returns. If it does not arrive that is counted
@@ -148,7 +145,7 @@ impl Producer {
             Ok(()) => Ok(inner),
             Err((error, record)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
                 // Nothing was sent, so the record may go to the successor; once, not for ever.
-                self.replace_if_dead(&inner);
+                self.replace_if_dead(&inner, &error);
                 let inner = self.shared.current();
                 inner.send(record).map_err(|(error, _)| refused(error))?;
                 Ok(inner)
@@ -157,9 +154,12 @@ impl Producer {
         }
     }
 
-    fn replace_if_dead(&self, inner: &Arc<Inner>) {
+    fn replace_if_dead(&self, inner: &Arc<Inner>, error: &KafkaError) {
         if let Some((code, reason)) = inner.client().fatal_error() {
             self.shared.replace(inner, code, &reason);
+        } else if error.rdkafka_error_code() == Some(REPEATED) {
+            self.shared
+                .replace(inner, REPEATED, "the broker takes new records for old ones");
         }
     }
 }
@@ -261,15 +261,20 @@ impl ProducerContext for Callbacks {
         let delivered = match result {
             Ok(message) => {
                 self.context.0.set_up();
-                Ok((message.partition(), message.offset()))
-            }
-            Err((error, message)) => {
-                if waiter.is_none() {
-                    self.lost.one(message.topic(), error);
+                let place = (u16::try_from(message.partition()), u64::try_from(message.offset()));
+                match place {
+                    (Ok(partition), Ok(offset)) => Ok((partition, offset)),
+                    _ => Err((KafkaError::MessageProduction(REPEATED), message.topic())),
                 }
-                Err(error.clone())
             }
+            Err((error, message)) => Err((error.clone(), message.topic())),
         };
+        let delivered = delivered.map_err(|(error, topic)| {
+            if waiter.is_none() {
+                self.lost.one(topic, &error);
+            }
+            error
+        });
         if let Some(waiter) = *waiter
             && waiter.send(delivered).is_err()
         {

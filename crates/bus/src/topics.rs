@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::Client;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::{Instant, sleep};
 use tolerancia_wire::topic::{self, TopicSpec};
@@ -183,26 +182,10 @@ fn probe(config: &BusConfig) -> Result<Arc<BaseConsumer<Context>>> {
 }
 
 /// A client whose metadata can be asked for.
-pub(crate) trait AsClient: Send + Sync + 'static {
-    type Context: ClientContext;
-    fn client(&self) -> &Client<Self::Context>;
-}
+pub(crate) trait Asks: Consumer<Context> + Send + Sync + 'static {}
+impl<C: Consumer<Context> + Send + Sync + 'static> Asks for C {}
 
-impl AsClient for BaseConsumer<Context> {
-    type Context = Context;
-    fn client(&self) -> &Client<Context> {
-        rdkafka::consumer::Consumer::client(self)
-    }
-}
-
-impl AsClient for rdkafka::consumer::StreamConsumer<Context> {
-    type Context = Context;
-    fn client(&self) -> &Client<Context> {
-        rdkafka::consumer::Consumer::client(self)
-    }
-}
-
-async fn partitions<C: AsClient>(config: &BusConfig, client: &Arc<C>, topic: &str) -> Result<u16> {
+async fn partitions<C: Asks>(config: &BusConfig, client: &Arc<C>, topic: &str) -> Result<u16> {
     let name = topic.to_owned();
     let count = patiently(config, client, move |client| {
         let metadata = client.fetch_metadata(Some(&name), ATTEMPT)?;
@@ -220,7 +203,7 @@ async fn partitions<C: AsClient>(config: &BusConfig, client: &Arc<C>, topic: &st
 }
 
 /// The first offset and the end of each partition.
-pub(crate) async fn bounds<C: AsClient>(
+pub(crate) async fn bounds<C: Asks>(
     config: &BusConfig,
     client: &Arc<C>,
     topic: &str,
@@ -239,10 +222,10 @@ pub(crate) async fn bounds<C: AsClient>(
 }
 
 /// Asks until there is an answer, or for 30 s.
-async fn patiently<C: AsClient, T: Send + 'static>(
+async fn patiently<C: Asks, T: Send + 'static>(
     config: &BusConfig,
     client: &Arc<C>,
-    ask: impl Fn(&Client<C::Context>) -> Result<T, KafkaError> + Send + Sync + 'static,
+    ask: impl Fn(&Client<Context>) -> Result<T, KafkaError> + Send + Sync + 'static,
 ) -> Result<T> {
     let deadline = Instant::now() + PATIENCE;
     let ask = Arc::new(ask);
@@ -268,6 +251,10 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, KafkaError> {
     match tokio::task::spawn_blocking(call).await {
         Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down.
+            Err(_) => Err(KafkaError::Canceled),
+        },
     }
 }

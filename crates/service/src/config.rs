@@ -99,8 +99,9 @@ pub struct ServiceArgs {
 }
 
 impl ServiceArgs {
-    /// These arguments for the service `name` (one of [`name`]): its name is filled in where none was given,
-    /// what was given empty counts as not given, and contradictions are found. A service calls this first.
+    /// These arguments for the service `name` (one of [`name`]): its name and port are filled in where none
+    /// were given, what was given empty counts as not given, and contradictions are found. A service calls
+    /// this first.
     ///
     /// # Errors
     /// When the number of `INVENTORY_URLS` is not that of the replicas, or when a replica is not told which
@@ -120,9 +121,15 @@ impl ServiceArgs {
                 self.replicas
             );
         }
-        if name == name::INVENTORY {
-            self.replica()?;
-        }
+        let ports = self.ports();
+        let place = match name {
+            name::INVENTORY => ports.inventory(self.replica()?),
+            name::MONITOR => ports.monitor(),
+            name::VOTER => ports.voter(),
+            name::ORDERS => ports.orders(),
+            _ => ports.base,
+        };
+        self.port.get_or_insert(place);
         uptime();
         Ok(self)
     }
@@ -154,14 +161,7 @@ impl ServiceArgs {
     /// Where this service listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        let ports = self.ports();
-        let port = self.port.unwrap_or_else(|| match self.name() {
-            name::MONITOR => ports.monitor(),
-            name::VOTER => ports.voter(),
-            name::ORDERS => ports.orders(),
-            _ => self.replica().map_or(self.base_port, |id| ports.inventory(id)),
-        });
-        SocketAddr::new(self.bind, port)
+        SocketAddr::new(self.bind, self.port.unwrap_or(self.base_port))
     }
 
     /// Where a replica listens, `HOST:PORT`. A name is looked up each time it is connected to.
@@ -322,6 +322,7 @@ mod tests {
         assert_eq!(port(name::ORDERS, &[]), 5006);
         assert_eq!(port(name::ORDERS, &["--replicas", "5", "--base-port", "7001"]), 7008);
         assert_eq!(port(name::VOTER, &["--port", "9"]), 9);
+        assert_eq!(port(name::VOTER, &["--service-name", "renamed"]), 5005);
     }
 
     #[test]

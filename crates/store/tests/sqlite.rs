@@ -149,10 +149,19 @@ async fn readers_do_not_wait_for_a_writer() {
     let database = libsql::Builder::new_local(&path).build().await.unwrap();
     let other = database.connect().unwrap();
     other.execute("BEGIN IMMEDIATE", ()).await.unwrap();
-    // These return while the other connection holds the lock, which nothing here ever releases.
-    store.ping().await.unwrap();
-    store.statuses().await.unwrap();
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move { store.upsert_status(&status(1, Verdict::On)).await }
+    });
+    // All of this comes back while this store's own write waits for the lock of another process.
+    for _ in 0..50 {
+        store.ping().await.unwrap();
+        assert_eq!(store.statuses().await.unwrap(), []);
+    }
     open_sqlite(&path).await.unwrap().statuses().await.unwrap();
+    assert!(!writing.is_finished());
+    other.execute("ROLLBACK", ()).await.unwrap();
+    writing.await.unwrap().unwrap();
 }
 
 #[tokio::test]

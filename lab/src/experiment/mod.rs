@@ -32,6 +32,8 @@ use crate::scenario::{self, Scenario, ScenarioError};
 
 /// Arguments of `tolerancia experiment`.
 #[derive(Debug, Clone, clap::Args)]
+// The command line may have a struct of the same name around this one.
+#[group(skip)]
 pub struct ExperimentArgs {
     /// Fewer and shorter trials: about a minute in all.
     #[arg(long)]
@@ -184,3 +186,6 @@ pub async fn run(
 ) -> Result<ExperimentOutcome, ExperimentError> {
     runner::run(args, target, shutdown).await
 }
+
+#[cfg(test)]
+mod tests;

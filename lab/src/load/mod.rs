@@ -41,6 +41,8 @@ pub enum LoadKind {
 
 /// Arguments of `tolerancia load`.
 #[derive(Debug, Clone, clap::Args)]
+// The command line may have a struct of the same name around this one.
+#[group(skip)]
 pub struct LoadArgs {
     /// What to send.
     #[arg(value_enum)]

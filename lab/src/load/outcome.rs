@@ -82,7 +82,7 @@ pub struct SystemMetrics {
 impl fmt::Display for LoadOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED);
         table.set_header([
             "operation",
             "requests",

@@ -11,7 +11,7 @@ use super::{ms, percent, short};
 /// The table, what was missed, the verdict, and where the rest is.
 pub(crate) fn table(report: &Report, dir: &Path) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED);
     table.set_header([
         "fault",
         "trials",

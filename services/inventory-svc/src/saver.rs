@@ -53,6 +53,7 @@ impl Saver {
     /// Saves the last changes, if any, and ends. What takes too long is left out: the log has it.
     pub(crate) async fn close(self, last: Option<(Delta, JoinSet<()>)>) {
         let Self { jobs, task } = self;
+        let abort = task.abort_handle();
         let finish = async {
             if let Some((delta, sending)) = last
                 && jobs.send(Job { delta, sending }).await.is_err()
@@ -65,6 +66,7 @@ impl Saver {
             }
         };
         if tokio::time::timeout(CLOSE, finish).await.is_err() {
+            abort.abort();
             tracing::warn!("the last snapshot was not saved in time: the next start reads a little more of the log");
         }
     }
@@ -101,5 +103,59 @@ async fn run(snapshot: Arc<Snapshot>, mut jobs: mpsc::Receiver<Job>, failing: Fa
             }
             tokio::time::sleep(RETRY).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::future::pending;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::snapshot::Restored;
+
+    fn delta(position: u64) -> Delta {
+        Delta {
+            products: Vec::new(),
+            orders: Vec::new(),
+            positions: [(0, position)].into(),
+            digest: Restored::default().ledger.digest(),
+        }
+    }
+
+    fn start() -> (TempDir, Saver) {
+        let dir = tempfile::tempdir().unwrap();
+        let (snapshot, _) = Snapshot::open(dir.path()).unwrap();
+        (dir, Saver::spawn(snapshot, Failing::default()))
+    }
+
+    fn position(dir: &TempDir) -> Option<u64> {
+        Snapshot::open(dir.path()).unwrap().1.positions.get(&0).copied()
+    }
+
+    #[tokio::test]
+    async fn a_position_is_saved_once_its_outcomes_are_out() {
+        let (dir, saver) = start();
+        let (out, waiting) = tokio::sync::oneshot::channel::<()>();
+        let mut sending = JoinSet::new();
+        sending.spawn(async { waiting.await.unwrap() });
+        saver.save(delta(5), sending);
+        out.send(()).unwrap();
+        saver.close(Some((delta(7), JoinSet::new()))).await;
+        assert_eq!(position(&dir), Some(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_position_is_not_saved_before_its_outcomes_are_out() {
+        let (dir, saver) = start();
+        saver.save(delta(5), JoinSet::new());
+        let mut sending = JoinSet::new();
+        sending.spawn(pending());
+        // Gives up when stopping takes too long; the position before stands.
+        saver.close(Some((delta(7), sending))).await;
+        tokio::task::yield_now().await;
+        assert_eq!(position(&dir), Some(5));
     }
 }

@@ -15,7 +15,6 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, MutexGuard};
 use tolerancia_service::config::Ports;
 use tolerancia_wire::core::ReplicaId;
-use tolerancia_wire::health::Health;
 use tolerancia_wire::inventory::VotedProduct;
 use tolerancia_wire::order::OrderView;
 use tolerancia_wire::status::{Failures, SystemStatus, Transition};
@@ -238,26 +237,6 @@ impl System {
             .await;
         }
         self.all_on().await;
-    }
-
-    /// Waits until all replicas have applied the same events, and checks that their states are the same.
-    pub async fn replicas_are_equal(&self) -> Health {
-        eventually("the replicas are at the same position", async || {
-            let mut all = Vec::new();
-            for number in 1..=3 {
-                let url = format!("{}/health", self.inventory(number));
-                let (status, health) = self.look(&url).await?;
-                let health: Health = serde_json::from_value(health).ok()?;
-                all.push((status == 200).then_some(health)?);
-            }
-            if all.iter().any(|health| health.applied != all[0].applied) {
-                return None;
-            }
-            assert!(all[0].digest.is_some());
-            assert!(all.iter().all(|health| health.digest == all[0].digest), "{all:#?}");
-            all.pop()
-        })
-        .await
     }
 
     /// The process of a service.

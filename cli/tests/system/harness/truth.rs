@@ -1,11 +1,12 @@
 //! What the log says: everything that clients were told can be compared with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tolerancia_bus::{BusConfig, Producer};
 use tolerancia_wire::core::ledger::{Event, Ledger, OrderState};
 use tolerancia_wire::core::{OrderId, ProductId, Stock};
+use tolerancia_wire::health::Health;
 use tolerancia_wire::inventory::VotedProduct;
 use tolerancia_wire::order::OrderView;
 use tolerancia_wire::record::OrderEvent;
@@ -16,6 +17,8 @@ use super::System;
 /// The state that the log leads to, and every state on the way.
 pub struct Truth {
     ledger: Ledger,
+    /// Where the log ended.
+    end: BTreeMap<u16, u64>,
     versions: HashMap<(ProductId, u64), Stock>,
 }
 
@@ -23,11 +26,12 @@ impl Truth {
     /// Replays the log of a system.
     pub async fn of(system: &System) -> Self {
         let mut ledger = Ledger::new();
-        let mut versions = HashMap::new();
+        let (mut versions, mut end) = (HashMap::new(), BTreeMap::new());
         for message in tolerancia_bus::read_all(&system.bus(), topic::ORDER_EVENTS)
             .await
             .unwrap()
         {
+            end.insert(message.partition, message.offset + 1);
             let Ok(record) = OrderEvent::from_bytes(&message.payload) else {
                 continue;
             };
@@ -37,7 +41,7 @@ impl Truth {
                 versions.insert((product, newest.version), newest.stock);
             }
         }
-        Self { ledger, versions }
+        Self { ledger, end, versions }
     }
 
     /// Every answer is a state that the product had at that version.
@@ -72,11 +76,6 @@ impl Truth {
             assert_eq!(product.newest().stock.reserved, reserved, "{id}");
         }
     }
-
-    /// The digest over all of it.
-    pub fn digest(&self) -> String {
-        self.ledger.digest().to_string()
-    }
 }
 
 impl System {
@@ -90,6 +89,24 @@ impl System {
             replication: 1,
             extra: Vec::new(),
         }
+    }
+
+    /// Waits until all replicas are at the end of the log, and checks that their states are what it leads to.
+    pub async fn replicas_are_equal(&self) {
+        super::eventually("all replicas are at the end of the log", async || {
+            let mut replicas = Vec::new();
+            for number in 1..=3 {
+                let (_, health) = self.look(&format!("{}/health", self.inventory(number))).await?;
+                replicas.push(serde_json::from_value::<Health>(health).ok()?);
+            }
+            let truth = Truth::of(self).await;
+            for replica in &replicas {
+                (replica.applied == truth.end).then_some(())?;
+                assert_eq!(replica.digest, Some(truth.ledger.digest().to_string()), "{replicas:#?}");
+            }
+            Some(())
+        })
+        .await;
     }
 
     /// Adds units of a product, so that orders do not run out of it.

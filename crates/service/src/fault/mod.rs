@@ -68,7 +68,6 @@ impl FaultSwitch {
     }
 
     /// `GET PUT DELETE /fault`.
-    #[must_use]
     pub fn routes(&self) -> Router {
         routes::routes(self.clone())
     }
@@ -111,7 +110,9 @@ impl FaultSwitch {
             signal::schedule(self.clone(), new);
             self.state(active.as_deref(), None)
         };
-        tracing::info!(active = ?state.active, "fault injected");
+        if let Some(ActiveFault { spec, .. }) = &state.active {
+            tracing::info!(fault = %spec.fault, scope = ?spec.scope, "fault injected");
+        }
         Ok(state)
     }
 

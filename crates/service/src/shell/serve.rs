@@ -62,6 +62,8 @@ pub(crate) async fn serve_on(listener: TcpListener, router: Router, shutdown: Ca
         .max_pending_accept_reset_streams(STREAMS as usize)
         .max_local_error_reset_streams(None);
     let graceful = GracefulShutdown::new();
+    let drop_rest = CancellationToken::new();
+    let _at_the_end = drop_rest.clone().drop_guard();
     let service = TowerToHyperService::new(router);
     let metrics = crate::metrics::install();
     let mut upkeep = tokio::time::interval(UPKEEP);
@@ -78,9 +80,10 @@ pub(crate) async fn serve_on(listener: TcpListener, router: Router, shutdown: Ca
             .serve_connection(TokioIo::new(stream), service.clone())
             .into_owned();
         let connection = graceful.watch(connection);
+        let dropped = drop_rest.clone();
         tokio::spawn(async move {
             // A client that goes away in the middle is its own affair.
-            if let Err(error) = connection.await {
+            if let Some(Err(error)) = dropped.run_until_cancelled(connection).await {
                 tracing::debug!(error, "a connection ended early");
             }
         });

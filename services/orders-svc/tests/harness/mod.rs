@@ -38,12 +38,13 @@ pub fn be_a_broker() {
     runtime.block_on(tolerancia_broker::run(listen, file.as_ref())).unwrap();
 }
 
+/// A port that nobody listens on, below those that the system gives to connections: a client that looks for
+/// a dead broker there could be given that very port, connect to itself, and keep the broker from returning.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(10_000..30_000))
+        .find(free)
         .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A broker, killed when dropped.

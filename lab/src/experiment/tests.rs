@@ -1,0 +1,213 @@
+//! The course of an experiment on a system of paper: services that answer as they should, and do nothing.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tolerancia_core::OrderId;
+use tolerancia_wire::Stamp;
+
+use super::*;
+use crate::report::{Report, Verdict};
+
+/// What the replicas of the system were asked.
+#[derive(Clone, Default)]
+struct Paper {
+    asked: Arc<Mutex<Vec<String>>>,
+    injected: Arc<Notify>,
+    /// A fault that is active from the start.
+    active: bool,
+    /// `PUT /fault` fails.
+    stubborn: bool,
+}
+
+impl Paper {
+    /// All services on one port; the replicas under `/1`, `/2`, `/3`.
+    async fn serve(&self) -> Target {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new()
+            .route("/health", get(health))
+            .route("/{replica}/health", get(health))
+            .route("/status", get(status))
+            .route("/failures", get(async || Json(json!({ "failures": [] }))))
+            .route("/events", get(events))
+            .route("/inventory", get(async || Json(json!({ "products": [product()] }))))
+            .route("/inventory/{product}", get(async || Json(product())))
+            .route("/orders", post(async || (StatusCode::CREATED, Json(order()))))
+            .route("/orders/{order}/cancel", post(async || Json(order())))
+            .route("/{replica}/fault", get(fault).put(put_fault).delete(delete_fault))
+            .with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Target {
+            voter_url: url.clone(),
+            orders_url: url.clone(),
+            monitor_url: url.clone(),
+            inventory_urls: (1..=3).map(|n| format!("{url}/{n}")).collect(),
+            bus: tolerancia_bus::BusConfig {
+                bootstrap: "127.0.0.1:1".to_owned(),
+                client_id: "test".to_owned(),
+                fetch_wait: Duration::ZERO,
+                partitions: 1,
+                replication: 1,
+                extra: Vec::new(),
+            },
+            fault_token: None,
+            kafka: "embedded",
+            database: "sqlite",
+            replicas: 3,
+        }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let mut asked = self.asked.lock().unwrap().clone();
+        asked.sort();
+        asked
+    }
+}
+
+async fn health() -> Json<Value> {
+    let health = json!({ "status": "UP", "service": "s", "instance": "1", "pid": 1, "version": "0", "uptime_s": 9.0 });
+    Json(health)
+}
+
+async fn status() -> Json<Value> {
+    let instance = |n: u8| {
+        json!({ "service": "inventory-svc", "instance": n.to_string(), "status": "ON", "phase": "on",
+            "reason": { "kind": "initial", "text": "" }, "since": { "at": "2026-01-01T00:00:00Z", "mono_ns": 1 } })
+    };
+    Json(
+        json!({ "replicas": 3, "quorum": 2, "on": 3, "quorum_lost": false, "detector": "accrual",
+        "instances": [instance(1), instance(2), instance(3)] }),
+    )
+}
+
+/// Says nothing, for ever.
+async fn events() -> impl IntoResponse {
+    axum::body::Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>())
+}
+
+fn product() -> Value {
+    json!({ "product_id": "PROD-001", "version": 0, "available": 9, "reserved": 0, "fresh": true, "votes": ["1", "2"] })
+}
+
+fn order() -> Value {
+    json!({ "order_id": OrderId::from_key(0, "k"), "version": 0 })
+}
+
+fn fault_state(active: bool) -> Value {
+    let active = active.then(|| json!({ "fault": "crash", "scope": "all", "activated_at": Stamp::now() }));
+    json!({ "instance": "1", "pid": 0, "active": active })
+}
+
+async fn fault(State(paper): State<Paper>) -> Json<Value> {
+    Json(fault_state(paper.active))
+}
+
+async fn put_fault(State(paper): State<Paper>) -> Result<Json<Value>, StatusCode> {
+    paper.asked.lock().unwrap().push("put".to_owned());
+    paper.injected.notify_one();
+    if paper.stubborn {
+        return Err(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    Ok(Json(fault_state(true)))
+}
+
+async fn delete_fault(State(paper): State<Paper>, Path(replica): Path<String>) -> Json<Value> {
+    paper.asked.lock().unwrap().push(format!("delete {replica}"));
+    Json(fault_state(false))
+}
+
+/// Arguments for the shortest experiment there is.
+fn args(dir: &std::path::Path) -> ExperimentArgs {
+    let scenario = dir.join("short.toml");
+    let text = "name = 'short'\nbaseline_s = 1.0\nfaults = [{ fault = 'freeze' }]\n[load]\nqueries_rps = 200.0";
+    std::fs::write(&scenario, text).unwrap();
+    ExperimentArgs {
+        quick: false,
+        trials: Some(1),
+        scenario: Some(scenario),
+        seed: Some(1),
+        out: dir.join("out"),
+        json: false,
+    }
+}
+
+fn report(args: &ExperimentArgs) -> Report {
+    serde_json::from_slice(&std::fs::read(args.out.join("report.json")).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn an_interruption_clears_every_fault_and_leaves_a_partial_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let (paper, args, shutdown) = (Paper::default(), args(dir.path()), CancellationToken::new());
+    let target = paper.serve().await;
+    let interrupt = async {
+        paper.injected.notified().await;
+        shutdown.cancel();
+    };
+    let (outcome, ()) = tokio::join!(run(args.clone(), target, shutdown.clone()), interrupt);
+    assert_eq!(outcome.unwrap(), ExperimentOutcome::Aborted);
+    assert_eq!(paper.asked(), ["delete 1", "delete 2", "delete 3", "put"]);
+    let report = report(&args);
+    assert_eq!(report.verdict, Verdict::Aborted);
+    assert!(report.baseline.phase.requests >= 100, "{:?}", report.baseline);
+    assert!(!report.oracle.complete);
+}
+
+#[tokio::test]
+async fn an_error_clears_every_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = args(dir.path());
+    let paper = Paper {
+        stubborn: true,
+        ..Paper::default()
+    };
+    let target = paper.serve().await;
+    let error = run(args.clone(), target, CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, ExperimentError::Inject(_)), "{error}");
+    assert_eq!(paper.asked(), ["delete 1", "delete 2", "delete 3", "put"]);
+    assert_eq!(report(&args).verdict, Verdict::Error);
+}
+
+#[tokio::test]
+async fn somebody_elses_fault_is_neither_measured_nor_cleared() {
+    let dir = tempfile::tempdir().unwrap();
+    let paper = Paper {
+        active: true,
+        ..Paper::default()
+    };
+    let target = paper.serve().await;
+    let error = run(args(dir.path()), target, CancellationToken::new())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("fault crash is active"), "{error}");
+    assert!(paper.asked().is_empty());
+}
+
+#[test]
+fn mistakes_are_told_before_anything_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = args(dir.path());
+    good.check().unwrap();
+    assert_eq!(std::fs::read_dir(&good.out).unwrap().count(), 0);
+
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"").unwrap();
+    let out = ExperimentArgs {
+        out: file.join("out"),
+        ..good.clone()
+    };
+    assert!(out.check().unwrap_err().to_string().contains("--out"));
+
+    std::fs::write(good.scenario.as_ref().unwrap(), "name = 5").unwrap();
+    let error = good.check().unwrap_err().to_string();
+    assert!(error.contains("short.toml:1:8"), "{error}");
+}
