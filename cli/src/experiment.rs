@@ -20,6 +20,8 @@ use crate::up::{Backends, NAME_WIDTH, Place};
 
 /// How long an own system may take to become ready.
 const READY: Duration = Duration::from_secs(120);
+/// How long a service that is up may take to say so.
+const LOOK: Duration = Duration::from_secs(1);
 /// Where the own system's log goes, in the out directory.
 const LOG: &str = "system.log";
 
@@ -80,7 +82,7 @@ async fn running(ports: Ports) -> Result<Option<u8>, Failure> {
 }
 
 async fn get<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) -> Option<T> {
-    http.get(url).send().await.ok()?.json().await.ok()
+    http.get(url).timeout(LOOK).send().await.ok()?.json().await.ok()
 }
 
 async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals) -> Outcome {

@@ -37,16 +37,24 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn command(args: &[&str]) -> String {
+        args.iter().map(|arg| format!("{arg}\0")).collect()
+    }
+
     #[test]
     fn another_process_is_never_taken_for_the_replica() {
         let two = ReplicaId::new(2).unwrap();
-        assert!(is_replica(
-            "/x/tolerancia\0inventory-svc\0--port\05002\0--instance-id\02\0",
-            two
-        ));
-        assert!(is_replica("/x/tolerancia\0inventory-svc\0", two));
-        assert!(!is_replica("/x/tolerancia\0inventory-svc\0--instance-id\01\0", two));
-        assert!(!is_replica("/usr/bin/vim\0notes\0inventory-svc\0", two));
-        assert!(!is_replica("", two));
+        for (args, taken) in [
+            (
+                &["tolerancia", "inventory-svc", "--port", "5002", "--instance-id", "2"][..],
+                true,
+            ),
+            (&["/bin/tolerancia", "inventory-svc"], true),
+            (&["tolerancia", "inventory-svc", "--instance-id", "1"], false),
+            (&["vim", "notes", "inventory-svc"], false),
+            (&[], false),
+        ] {
+            assert_eq!(is_replica(&command(args), two), taken, "{args:?}");
+        }
     }
 }

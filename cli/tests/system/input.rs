@@ -231,6 +231,14 @@ async fn up_refuses_a_place_that_is_taken_or_unusable() {
         let taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let run = Run::of(up(&dir.path().join("data"), base)).await.code(2);
         run.says(&port.to_string()).says(service).says("--base-port");
+
+        let mut experiment = tolerancia(&["experiment", "--base-port", &base.to_string()]);
+        experiment
+            .arg("--out")
+            .arg(dir.path().join("out"))
+            .env("TMPDIR", dir.path());
+        let run = Run::of(experiment).await.code(2);
+        run.says(&port.to_string()).says(service).says("--base-port");
         drop(taken);
     }
     let file = dir.path().join("file");

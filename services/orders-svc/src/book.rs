@@ -145,9 +145,13 @@ impl Book {
             Outcome::Refused {
                 reason: Refusal::NeverConfirmed,
             } => (OrderStatus::Rejected, None, None),
-            // The order under this id is not the one that the event asked for, or there is none.
-            Outcome::Conflict
-            | Outcome::Restocked { .. }
+            // The id stands for another order than this event asked for, so what was entered for the event
+            // is wrong; one that a quorum has decided is the other.
+            Outcome::Conflict => {
+                self.forget(id);
+                return None;
+            }
+            Outcome::Restocked { .. }
             | Outcome::Refused {
                 reason: Refusal::UnknownOrder,
             } => return None,

@@ -256,12 +256,7 @@ impl<L: Log> Desk<L> {
             Err(error) => return self.not_accepted(id, new, undoable && error == NotAppended::Unknown),
         };
         match self.outcome(deadline, id, offset).await {
-            Some(Outcome::Conflict) => {
-                if new {
-                    self.state().book.forget(id);
-                }
-                Placed::KeyTaken
-            }
+            Some(Outcome::Conflict) => Placed::KeyTaken,
             Some(_) => {
                 let mut state = self.state();
                 let asked = pending(Stamp::now(), id, request);
@@ -283,16 +278,15 @@ impl<L: Log> Desk<L> {
         }
     }
 
-    /// Kafka did not acknowledge the order, unless the replicas have reported it: then it is in the log.
+    /// Kafka did not acknowledge the order. It is in the log all the same if it was `new` no more, or if the
+    /// replicas have reported it meanwhile.
     fn not_accepted(&self, id: OrderId, new: bool, undo: bool) -> Placed {
         let mut state = self.state();
-        if let Some(order) = state.book.get(id).filter(|order| order.status != OrderStatus::Pending) {
+        let there = |order: &&OrderView| order.product_id.is_some() && (!new || order.status != OrderStatus::Pending);
+        if let Some(order) = state.book.get(id).filter(there) {
             return Placed::Stands(order.clone());
         }
-        // One that was accepted earlier stays.
-        if new {
-            state.book.forget(id);
-        }
+        state.book.forget(id);
         drop(state);
         // With a key the client asks again under the same id; taking it back could hit that retry.
         if undo {

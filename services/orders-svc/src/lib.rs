@@ -109,7 +109,8 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
 
     let (consumer, ends) = recent::results(&bus).await?;
     recent::orders(&desk, &bus, service.replicas.into()).await?;
-    let tasks = TaskTracker::new();
+    // They end after the server: requests that are under way at shutdown still get their outcome.
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let results = Results {
         desk: desk.clone(),
         consumer,
@@ -118,8 +119,8 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
         producer: producer.clone(),
         source,
     };
-    tasks.spawn(results.run(shutdown.clone()));
-    tasks.spawn(log::undo(log, undos, shutdown.clone()));
+    tasks.spawn(results.run(stop.clone()));
+    tasks.spawn(log::undo(log, undos, stop.clone()));
     tasks.close();
 
     let health = {
@@ -127,8 +128,8 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
         move || health(&service, &desk)
     };
     let router = Shell::new(health).routes(http::routes(desk)).into_router();
-    let served = shell::serve(router, service.addr(), shutdown.clone()).await;
-    shutdown.cancel();
+    let served = shell::serve(router, service.addr(), shutdown).await;
+    stop.cancel();
     tasks.wait().await;
     producer.flush(FLUSH).await;
     archive.close(FLUSH).await;

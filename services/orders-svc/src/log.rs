@@ -109,4 +109,10 @@ pub(crate) async fn undo(log: impl Log, mut orders: mpsc::Receiver<OrderId>, shu
         () = shutdown.cancelled() => {}
         () = work => {}
     }
+    if !orders.is_empty() {
+        tracing::warn!(
+            orders = orders.len(),
+            "stopped before orders that Kafka had not acknowledged could be released"
+        );
+    }
 }

@@ -305,7 +305,9 @@ async fn no_answer_names_the_fault() {
 #[tokio::test]
 #[ignore = "started by another test, in a process of its own"]
 async fn child() {
-    let spec = std::env::var("FAULT_OF_CHILD").unwrap();
+    let Ok(spec) = std::env::var("FAULT_OF_CHILD") else {
+        return;
+    };
     let state = put(&enabled(), serde_json::from_str(&spec).unwrap()).await;
     eprintln!("{}", serde_json::to_string(&state).unwrap());
     std::future::pending::<()>().await;

@@ -95,8 +95,19 @@ fn what_did_not_come_about_is_forgotten_unless_it_was_decided() {
     );
     book.apply(at(3), id, RESERVED);
     book.forget(id);
+    book.apply(at(4), id, Outcome::Conflict);
     assert_eq!(status(&book, id), Some(OrderStatus::Confirmed));
     assert_eq!(book.newest(None, 10).len(), 1);
+}
+
+#[test]
+fn what_was_entered_for_an_event_that_the_replicas_refused_is_dropped() {
+    let mut book = Book::new(10);
+    let id = OrderId::from_key(0, "k");
+    book.claim(at(1), id, &request("P", 5));
+    assert_eq!(book.apply(at(2), id, Outcome::Conflict), None);
+    assert!(!book.knows_key(id));
+    assert!(book.newest(None, 9).is_empty());
 }
 
 #[test]
