@@ -1,7 +1,6 @@
 //! `tolerancia experiment`: the laboratory's experiment, on the system that is up or on one of its own.
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -90,11 +89,7 @@ async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals)
     let log_file = out.join(LOG);
     let unusable =
         |error: std::io::Error| Failure::cannot(format!("{} cannot be written ({error})", log_file.display()));
-    let (log, writer) = Log::to(
-        BufWriter::new(File::create(&log_file).map_err(unusable)?),
-        false,
-        NAME_WIDTH,
-    );
+    let (log, writer) = Log::to(File::create(&log_file).map_err(unusable)?, false, NAME_WIDTH);
     let dir = tempfile::Builder::new()
         .prefix("tolerancia-")
         .tempdir()

@@ -28,7 +28,7 @@ pub struct UpArgs {
     place: Place,
 
     /// Whether `tolerancia inject` may break the replicas: on or off.
-    #[arg(long, env = "FAULT_INJECTION", default_value = "on", num_args = 1, value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "FAULT_INJECTION", default_value = "on", num_args = 1, hide_possible_values = true, value_parser = BoolishValueParser::new())]
     fault_injection: bool,
 
     /// Token that `tolerancia inject` must then present; without it, none.

@@ -2,12 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tolerancia_bus::BusConfig;
+use tokio::time::timeout;
+use tolerancia_bus::{BusConfig, Consumer, Message, Producer};
 
 /// A broker on a free port with a directory of its own; killed when dropped.
 pub struct Broker {
@@ -87,4 +89,47 @@ fn command(port: u16, file: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_embedded-broker"));
     command.arg(port.to_string()).arg(file);
     command
+}
+
+pub const DELIVERY: Duration = Duration::from_secs(20);
+/// Longer than anything here takes; a test that reaches it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn producer(config: &BusConfig) -> Producer {
+    Producer::new(config, DELIVERY).unwrap()
+}
+
+pub async fn take(consumer: &mut Consumer, count: usize) -> Vec<Message> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        taken.extend(
+            timeout(PATIENCE, consumer.recv_batch(100))
+                .await
+                .expect("records in time")
+                .unwrap(),
+        );
+    }
+    taken
+}
+
+pub fn numbers(messages: &[Message]) -> Vec<u32> {
+    messages
+        .iter()
+        .map(|message| u32::from_be_bytes(message.payload[..4].try_into().unwrap()))
+        .collect()
+}
+
+pub fn payload(number: u32) -> Vec<u8> {
+    let mut payload = number.to_be_bytes().to_vec();
+    payload.resize(200, b'.');
+    payload
+}
+
+pub async fn send(producer: &Producer, topic: &str, numbers: Range<u32>) {
+    for number in numbers {
+        producer
+            .send(topic, Some(0), Some(b"key"), payload(number))
+            .await
+            .unwrap();
+    }
 }
