@@ -88,6 +88,6 @@ def find(node, key):
         for item in node:
             found = find(item, key)
             if found is not None: return found
-print(f"voted latency at 50/s:           p50 {find(kinds, 'p50_ms'):.2f} ms, p99 {find(kinds, 'p99_ms'):.2f} ms")
+print(f"voted latency at 50/s:           p50 {find(kinds, 'p50'):.2f} ms, p99 {find(kinds, 'p99'):.2f} ms")
 print(f"confirmed orders/s (64 in flight): {sys.argv[2]}, p99 {sys.argv[3]} ms")
 PY

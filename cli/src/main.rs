@@ -4,6 +4,8 @@
 //! Exit codes: 0 done; 1 the answer is no (an objective missed, an injection refused); 2 the command could not
 //! be carried out, be it for its arguments or for the state of this host; 130 interrupted.
 
+#[cfg(feature = "embedded")]
+mod broker;
 mod experiment;
 mod guard;
 mod http;

@@ -1,15 +1,11 @@
 //! The services, each as a subcommand.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use tolerancia_service::config::name;
-use tolerancia_service::logging::LogFormat;
 use tolerancia_service::{logging, shutdown};
 
 use crate::guard;
-use crate::outcome::{DONE, Failure, Outcome};
+use crate::outcome::{DONE, Outcome};
 
 /// One service in this process. Every flag has an environment variable.
 #[derive(Debug, Subcommand)]
@@ -24,23 +20,7 @@ pub enum Service {
     VoterSvc(tolerancia_voter_svc::Args),
     /// Serve the embedded Kafka-compatible broker.
     #[cfg(feature = "embedded")]
-    Broker(BrokerArgs),
-}
-
-/// Arguments of `tolerancia broker`.
-#[derive(Debug, clap::Args)]
-pub struct BrokerArgs {
-    /// Address to listen on.
-    #[arg(long, env = "BIND", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub bind: IpAddr,
-
-    /// Port to listen on.
-    #[arg(long, env = "PORT", default_value_t = 5092)]
-    pub port: u16,
-
-    /// Directory of the log, which survives a restart.
-    #[arg(long, env = "DATA_DIR", default_value = ".tolerancia")]
-    pub data_dir: PathBuf,
+    Broker(crate::broker::BrokerArgs),
 }
 
 impl Service {
@@ -70,28 +50,10 @@ impl Service {
             }
             #[cfg(feature = "embedded")]
             Self::Broker(args) => {
-                log("broker", LogFormat::default());
-                broker(args, shutdown).await?;
+                log("broker", logging::LogFormat::default());
+                crate::broker::run(args, shutdown).await?;
             }
         }
         Ok(DONE)
-    }
-}
-
-/// The broker's file in its data directory.
-#[cfg(feature = "embedded")]
-const BROKER_FILE: &str = "kafka.db";
-
-#[cfg(feature = "embedded")]
-async fn broker(args: BrokerArgs, shutdown: tokio_util::sync::CancellationToken) -> Result<(), Failure> {
-    let dir = &args.data_dir;
-    tokio::fs::create_dir_all(dir)
-        .await
-        .map_err(|error| Failure::cannot(format!("the data directory {} cannot be used ({error})", dir.display())))?;
-    let file = dir.join(BROKER_FILE);
-    tokio::select! {
-        served = tolerancia_broker::run(SocketAddr::new(args.bind, args.port), &file) => Ok(served?),
-        // What was acknowledged is in the file already: nothing is left to be done in order.
-        () = shutdown.cancelled() => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
 //! What the system consists of: which processes, in which order, with which arguments and environment.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Parser as _;
 use tolerancia_bus::BusConfig;
@@ -17,8 +16,6 @@ pub const BROKER: &str = "broker";
 pub const BROKER_OFFSET: u16 = 91;
 /// The highest base port that leaves room for the broker's.
 pub const MAX_BASE_PORT: u16 = u16::MAX - BROKER_OFFSET;
-/// The embedded broker sleeps out a fetch instead of waking on data, so its fetches must be short.
-const EMBEDDED_FETCH_WAIT: Duration = Duration::from_millis(2);
 
 /// A system on this host.
 #[derive(Debug, Clone)]
@@ -76,13 +73,10 @@ pub fn bus(external: Option<&str>, ports: Ports) -> Result<BusConfig, Failure> {
     })?;
     let mut bus = environment.service.bus();
     bus.client_id = "tolerancia".to_owned();
-    match external {
-        Some(bootstrap) => bus.bootstrap = bootstrap.to_owned(),
-        None => {
-            bus.bootstrap = format!("127.0.0.1:{}", ports.base + BROKER_OFFSET);
-            bus.fetch_wait = EMBEDDED_FETCH_WAIT;
-        }
-    }
+    bus.bootstrap = match external {
+        Some(bootstrap) => bootstrap.to_owned(),
+        None => format!("127.0.0.1:{}", ports.base + BROKER_OFFSET),
+    };
     Ok(bus)
 }
 

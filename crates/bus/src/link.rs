@@ -29,7 +29,8 @@ impl Link {
         Arc::new(Self {
             bootstrap: bootstrap.to_owned(),
             client: client.into(),
-            up: AtomicBool::new(false),
+            // Until librdkafka says otherwise, which for an unreachable broker it does at once.
+            up: AtomicBool::new(true),
             was_up: AtomicBool::new(false),
         })
     }
@@ -39,13 +40,14 @@ impl Link {
     }
 
     pub(crate) fn set_up(&self) {
-        if !self.up.swap(true, Ordering::Relaxed) && self.was_up.swap(true, Ordering::Relaxed) {
+        let returned = !self.up.swap(true, Ordering::Relaxed);
+        if self.was_up.swap(true, Ordering::Relaxed) && returned {
             info!(client = self.client, "Kafka at {} is back", self.bootstrap);
         }
     }
 
     pub(crate) fn set_down(&self, why: &str) {
-        if self.up.swap(false, Ordering::Relaxed) {
+        if self.up.swap(false, Ordering::Relaxed) && self.was_up.load(Ordering::Relaxed) {
             metrics::counter!("bus_outages_total", "client" => self.client.clone()).increment(1);
             warn!(
                 client = self.client,

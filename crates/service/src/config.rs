@@ -69,7 +69,7 @@ pub struct ServiceArgs {
     #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS")]
     pub kafka_bootstrap_servers: Option<String>,
 
-    /// How long a broker may hold a fetch that finds nothing, in milliseconds: 2 for the embedded broker.
+    /// How long a broker may hold a fetch that finds nothing, in milliseconds.
     #[arg(long, env = "KAFKA_FETCH_WAIT_MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=300_000))]
     pub kafka_fetch_wait_ms: u64,
 
