@@ -216,8 +216,20 @@ async fn clear(target: &Target) -> Outcome {
 }
 
 async fn status(target: &Target) -> Outcome {
-    let state = inject::status(&target.url()?, target.token()).await?;
-    show::state(&state, target.json, None)
+    let instance = target.instance;
+    match inject::status(&target.url()?, target.token()).await {
+        Ok(state) => show::state(&state, target.json, None),
+        Err(error) => match stopped::find(target)
+            .await
+            .filter(|&pid| inject::is_stopped_replica(pid))
+        {
+            Some(pid) => Err(Failure::refused(format!(
+                "instance {instance} (process {pid}) is stopped and cannot answer; \
+                 `tolerancia inject clear --instance {instance}` continues it"
+            ))),
+            None => Err(error.into()),
+        },
+    }
 }
 
 async fn failures(target: &Target) -> Outcome {

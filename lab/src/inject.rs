@@ -134,11 +134,17 @@ async fn request(
     }
 }
 
+/// Whether `pid` is a replica on this host that is stopped (`freeze`).
+#[must_use]
+pub fn is_stopped_replica(pid: u32) -> bool {
+    let read = |what: &str| std::fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
+    read("cmdline").contains("inventory-svc") && is_stopped(&read("stat"))
+}
+
 /// Continues `pid` if it is a stopped replica. A process id may have been reused since the monitor saw it, so
 /// nothing but a stopped process of this program is ever signalled.
 fn resume_if_stopped(pid: u32) -> Result<(), InjectError> {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    if !read("cmdline").contains("inventory-svc") || !is_stopped(&read("stat")) {
+    if !is_stopped_replica(pid) {
         return Ok(());
     }
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);

@@ -12,7 +12,7 @@ pub const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait.
 pub const LONGEST: Duration = Duration::from_secs(30);
 /// A life of this length makes earlier deaths forgotten.
-pub const LONG_LIFE: Duration = Duration::from_secs(30);
+pub const LONG_LIFE: Duration = Duration::from_secs(10);
 
 /// What follows a process's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

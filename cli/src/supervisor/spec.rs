@@ -129,7 +129,6 @@ impl System {
             ("BASE_PORT", Some(self.ports.base.to_string())),
             ("INVENTORY_URLS", None),
             ("KAFKA_BOOTSTRAP_SERVERS", Some(self.bus.bootstrap.clone())),
-            ("KAFKA_FETCH_WAIT_MS", Some(self.bus.fetch_wait.as_millis().to_string())),
             ("FAULT_INJECTION", Some(fault_injection.to_owned())),
             ("FAULT_TOKEN", self.fault_token.clone()),
             ("POSTGRES_URL", self.postgres.clone()),
@@ -194,16 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_embedded_broker_shortens_the_fetch() {
+    fn the_services_get_the_broker_that_belongs_to_them() {
         for spec in &system(None, 3)[1..] {
             assert_eq!(var(spec, "KAFKA_BOOTSTRAP_SERVERS"), Some("127.0.0.1:7092"));
-            assert_eq!(var(spec, "KAFKA_FETCH_WAIT_MS"), Some("2"));
         }
         let external = system(Some("kafka:9092"), 3);
         assert!(external.iter().all(|spec| spec.name != BROKER));
         for spec in &external {
             assert_eq!(var(spec, "KAFKA_BOOTSTRAP_SERVERS"), Some("kafka:9092"));
-            assert_eq!(var(spec, "KAFKA_FETCH_WAIT_MS"), Some("100"));
         }
     }
 }

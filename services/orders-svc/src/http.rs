@@ -73,7 +73,7 @@ fn stands(order: OrderView) -> Response {
             let reason = order.reason.as_deref().unwrap_or("unknown");
             return ApiProblem::conflict(format!("the order was rejected: {}", reason.replace('_', " ")))
                 .with("order_id", order.order_id)
-                .with("status", order.status)
+                .with("order_status", order.status)
                 .with("reason", reason)
                 .into_response();
         }

@@ -84,7 +84,7 @@ impl System {
         BusConfig {
             bootstrap: format!("127.0.0.1:{}", self.ports().base + 91),
             client_id: "test".to_owned(),
-            fetch_wait: Duration::from_millis(2),
+            fetch_wait: Duration::from_millis(100),
             partitions: 1,
             replication: 1,
             extra: Vec::new(),

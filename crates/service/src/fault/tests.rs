@@ -303,7 +303,6 @@ async fn no_answer_names_the_fault() {
 
 /// Not a test of its own: what [`crash_and_freeze_hit_the_process`] starts.
 #[tokio::test]
-#[ignore = "started by another test, in a process of its own"]
 async fn child() {
     let Ok(spec) = std::env::var("FAULT_OF_CHILD") else {
         return;
@@ -317,7 +316,7 @@ async fn child() {
 async fn crash_and_freeze_hit_the_process() {
     let run = |fault: &str| {
         tokio::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "fault::tests::child", "--ignored", "--nocapture"])
+            .args(["--exact", "fault::tests::child", "--nocapture"])
             .env("FAULT_OF_CHILD", json!({"fault": fault}).to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
