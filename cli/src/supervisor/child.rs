@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_long_life_makes_it_as_new() {
-        assert_eq!(waits(&[0, 0, 29, 30, 0]), [1, 2, 4, 1, 2]);
+        assert_eq!(waits(&[0, 0, 9, 10, 0]), [1, 2, 4, 1, 2]);
     }
 
     #[test]

@@ -20,8 +20,10 @@ impl Stamp {
     /// Now.
     #[must_use]
     pub fn now() -> Self {
+        // Cut to the microseconds that are written: a stamp that was sent equals the one that is received.
+        let at = Timestamp::now();
         Self {
-            at: Timestamp::now(),
+            at: Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at),
             mono_ns: mono_ns(),
         }
     }

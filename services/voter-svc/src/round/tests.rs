@@ -23,11 +23,13 @@ fn product() -> ProductId {
 }
 
 fn body(name: &str, n: u8, versions: &[(u64, u64)]) -> serde_json::Value {
+    // An honest replica lists all that it has applied.
+    let applied = versions.first().map_or(0, |(newest, _)| newest + 1);
     let versions: Vec<_> = versions
         .iter()
         .map(|(version, available)| json!({"version": version, "available": available, "reserved": 0}))
         .collect();
-    json!({"product_id": name, "instance": n.to_string(), "partition": 0, "applied": 100, "versions": versions})
+    json!({"product_id": name, "instance": n.to_string(), "partition": 0, "applied": applied, "versions": versions})
 }
 
 fn says(n: u8, versions: &[(u64, u64)]) -> Outcome<Vec<u8>> {

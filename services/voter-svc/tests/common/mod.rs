@@ -75,6 +75,8 @@ impl Replica {
 struct Shared(u8, Arc<Mutex<Known>>);
 
 fn describe(n: u8, product: &str, versions: &[(u64, u64)], lie: u64) -> Value {
+    // An honest replica lists all that it has applied.
+    let applied = versions.first().map_or(0, |(newest, _)| newest + 1);
     let versions: Vec<Value> = versions
         .iter()
         .enumerate()
@@ -82,7 +84,7 @@ fn describe(n: u8, product: &str, versions: &[(u64, u64)], lie: u64) -> Value {
             json!({"version": version, "available": available + if i == 0 { lie } else { 0 }, "reserved": 0})
         })
         .collect();
-    json!({"product_id": product, "instance": n.to_string(), "partition": 0, "applied": 1000, "versions": versions})
+    json!({"product_id": product, "instance": n.to_string(), "partition": 0, "applied": applied, "versions": versions})
 }
 
 async fn manner(known: &Mutex<Known>) -> Result<(u64, bool), Response> {
