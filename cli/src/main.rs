@@ -50,7 +50,6 @@ enum Command {
 fn main() -> ExitCode {
     // A wrong argument ends here, with exit code 2.
     let command = Command::parse();
-    http::choose_tls();
     let code = match Runtime::new() {
         Ok(runtime) => {
             let outcome = runtime.block_on(run(command));

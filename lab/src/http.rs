@@ -10,31 +10,34 @@ const CONNECT: Duration = Duration::from_secs(1);
 
 /// A client with kept-open HTTP/1.1 connections, as ordinary clients of the system have. Each request
 /// ends after `timeout`. Proxies from the environment are ignored: they would be measured too.
-pub(crate) fn client(timeout: Duration) -> reqwest::Client {
-    builder()
-        .timeout(timeout)
-        .build()
-        .expect("a client without TLS needs nothing that could be missing")
+#[must_use]
+pub fn client(timeout: Duration) -> reqwest::Client {
+    build(builder().timeout(timeout))
 }
 
 /// A client for answers that never end; silence of `idle` ends them.
 pub(crate) fn streaming(idle: Duration) -> reqwest::Client {
-    builder()
-        .read_timeout(idle)
-        .build()
-        .expect("a client without TLS needs nothing that could be missing")
+    build(builder().read_timeout(idle))
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    // Where the whole workspace is tested, the embedded broker's tree switches TLS on in the client, and then
-    // none can be made without a provider. The binary chooses one for itself.
-    #[cfg(test)]
-    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .tcp_nodelay(true)
         .connect_timeout(CONNECT)
         .pool_idle_timeout(Duration::from_secs(30))
+}
+
+fn build(builder: reqwest::ClientBuilder) -> reqwest::Client {
+    #[cfg(feature = "without-certificates")]
+    let builder = {
+        // An error means that there is a provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        builder.tls_certs_only([])
+    };
+    builder
+        .build()
+        .expect("a client without TLS needs nothing that could be missing")
 }
 
 /// The JSON behind `url`; otherwise a sentence that names the address and what is wrong there.

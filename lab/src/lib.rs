@@ -14,7 +14,7 @@
 //! the log from Kafka, as any outsider could.
 
 pub mod experiment;
-mod http;
+pub mod http;
 pub mod inject;
 pub mod load;
 pub mod oracle;

@@ -74,7 +74,7 @@ impl Supervisor {
         place::ports_are_free(&specs).await?;
         let context = Context {
             log,
-            http: http::client()?,
+            http: http::client(),
             spawner: Spawner::new(),
             pids: Pids::new(data_dir.path()),
             kill: signals.kill.clone(),

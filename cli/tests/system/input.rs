@@ -223,6 +223,16 @@ async fn nobody_there_is_said_with_exit_code_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_without_certificates_will_do() {
+    let port = free_base().to_string();
+    let mut status = tolerancia(&["inject", "status", "--instance", "1", "--base-port", &port]);
+    status
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent");
+    Run::of(status).await.code(1).says("tolerancia up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn up_refuses_a_place_that_is_taken_or_unusable() {
     let _turn = turn().await;
     let dir = tempfile::tempdir().unwrap();

@@ -74,17 +74,11 @@ impl System {
             base: free_base(),
             replicas: 3,
         };
-        // See `http::choose_tls` of the program. An error means that another test has done it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             supervisor: launch(dir.path(), ports, adjust),
             ports,
             dir,
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .timeout(Duration::from_secs(10))
-                .build()
-                .unwrap(),
+            http: tolerancia_lab::http::client(Duration::from_secs(10)),
             _turn: turn,
         }
     }
