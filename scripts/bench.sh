@@ -41,12 +41,21 @@ for pid in $(pgrep -P "$up"); do
   printf '  %-18s %5.1f\n' "$name $instance" "$(awk '/^VmRSS/ {print $2 / 1024}' "/proc/$pid/status")"
 done
 
-rate() { wrk -t1 -c"$connections" -d"${seconds}s" "$1" | awk '/^Requests\/sec/ {print $2}'; }
+# An error is no throughput.
+rate() {
+  wrk -t1 -c"$connections" -d"${seconds}s" "$1" >"$work/wrk"
+  if grep -E 'Non-2xx|Socket errors' "$work/wrk" >&2; then
+    echo "errors from $1: the figures would be wrong" >&2
+    return 1
+  fi
+  awk '/^Requests\/sec/ {print $2}' "$work/wrk"
+}
 wrk -t1 -c"$connections" -d2s "$voter/inventory/PROD-001" >/dev/null
 direct=() voted=()
 for _ in 1 2 3; do
-  direct+=("$(rate "$replica/inventory/PROD-001")")
-  voted+=("$(rate "$voter/inventory/PROD-001")")
+  d=$(rate "$replica/inventory/PROD-001")
+  v=$(rate "$voter/inventory/PROD-001")
+  direct+=("$d") voted+=("$v")
 done
 python3 - "${direct[*]}" "${voted[*]}" <<'PY'
 import statistics, sys
@@ -73,10 +82,11 @@ response = function(status) if status == 201 then confirmed = confirmed + 1 end 
 done = function(summary, latency)
   local sum = 0
   for _, thread in ipairs(threads) do sum = sum + thread:get("confirmed") end
-  print(string.format("confirmed %d %.0f %.1f", sum, sum / (summary.duration / 1e6), latency:percentile(99) / 1000))
+  print(string.format("confirmed %.0f %.1f %d", sum / (summary.duration / 1e6), latency:percentile(99) / 1000,
+    summary.requests - sum + summary.errors.timeout + summary.errors.connect))
 end
 LUA
-confirmed=$(wrk -t1 -c64 -d"${seconds}s" -s "$work/orders.lua" "$orders/orders" | awk '/^confirmed/ {print $3, $4}')
+confirmed=$(wrk -t1 -c64 -d"${seconds}s" -s "$work/orders.lua" "$orders/orders" | awk '/^confirmed/ {print $2, $3, $4}')
 python3 - "$work/voted.json" $confirmed <<'PY'
 import json, sys
 kinds = json.load(open(sys.argv[1]))
@@ -89,5 +99,6 @@ def find(node, key):
             found = find(item, key)
             if found is not None: return found
 print(f"voted latency at 50/s:           p50 {find(kinds, 'p50'):.2f} ms, p99 {find(kinds, 'p99'):.2f} ms")
-print(f"confirmed orders/s (64 in flight): {sys.argv[2]}, p99 {sys.argv[3]} ms")
+print(f"                                 failed: {sum((find(kinds, 'failed') or {}).values())}")
+print(f"confirmed orders/s:              {sys.argv[2]}, p99 {sys.argv[3]} ms, not confirmed: {sys.argv[4]} (64 in flight, closed loop)")
 PY
