@@ -96,6 +96,7 @@ pub struct Ballot {
     replies: Vec<Reply>,
     target: Option<Option<u64>>,
     decision: Option<Decision>,
+    closed: bool,
 }
 
 impl Ballot {
@@ -108,6 +109,7 @@ impl Ballot {
             replies: Vec::with_capacity(replicas),
             target: None,
             decision: None,
+            closed: false,
         }
     }
 
@@ -124,7 +126,7 @@ impl Ballot {
             self.target = self.replies.iter().filter(|r| r.counts).map(Reply::newest).max();
         }
         let target = self.target?;
-        if let Some(best) = self.best()
+        if let Some(best) = self.best(|reply| reply.counts)
             && best.map(|v| v.version) >= target
         {
             self.decision = Some(Decision {
@@ -138,8 +140,11 @@ impl Ballot {
     /// Ends the ballot: the highest version that a quorum supports, not fresh unless it was decided
     /// before; `None` when no quorum agrees on anything.
     pub fn close(&mut self) -> Option<Decision> {
+        self.closed = true;
         if self.decision.is_none() {
-            self.decision = self.best().map(|value| Decision { value, fresh: false });
+            self.decision = self
+                .best(|reply| reply.counts)
+                .map(|value| Decision { value, fresh: false });
         }
         self.decision
     }
@@ -148,6 +153,16 @@ impl Ballot {
     #[must_use]
     pub const fn decision(&self) -> Option<Decision> {
         self.decision
+    }
+
+    /// What replies are judged by: the decision. Where the ballot closed without one, what a quorum of all
+    /// replies supports, those of replicas that are OFF included. With at most f liars that is true as well,
+    /// though it is served to nobody; without it replicas that are OFF could never prove themselves again once
+    /// fewer than a quorum are ON.
+    #[must_use]
+    pub fn basis(&self) -> Option<Decision> {
+        let undecided = || self.best(|_| true).map(|value| Decision { value, fresh: false });
+        self.decision.or_else(|| self.closed.then(undecided).flatten())
     }
 
     /// All replies so far, in the order they came.
@@ -181,10 +196,10 @@ impl Ballot {
         ask
     }
 
-    /// How a reply stands to the decision; `None` while undecided.
+    /// How a reply stands to the [basis](Self::basis); `None` while there is none.
     #[must_use]
     pub fn judge(&self, reply: &Reply) -> Option<Judgement> {
-        self.decision.map(|decision| judge(decision, reply))
+        self.basis().map(|decision| judge(decision, reply))
     }
 
     /// How many distinct replicas support the decided value, counted or not.
@@ -221,12 +236,12 @@ impl Ballot {
         latest.into_values().collect()
     }
 
-    /// The highest version that a quorum of counted replicas supports. `Some(None)`: a quorum knows no
-    /// such product (which is older than any version).
-    fn best(&self) -> Option<Option<Versioned>> {
+    /// The highest version that a quorum of these replicas supports. `Some(None)`: a quorum knows no such
+    /// product (which is older than any version).
+    fn best(&self, who: impl Fn(&Reply) -> bool) -> Option<Option<Versioned>> {
         // (version, value) -> bit set of the replicas that list it. Absence is the version before all.
         let mut support: BTreeMap<Option<(u64, Reverse<Stock>)>, Vec<ReplicaId>> = BTreeMap::new();
-        for reply in self.replies.iter().filter(|r| r.counts) {
+        for reply in self.replies.iter().filter(|reply| who(reply)) {
             let absent = reply.versions.is_empty().then_some(None);
             let listed = reply.versions.iter().map(|v| Some((v.version, Reverse(v.stock))));
             for claim in absent.into_iter().chain(listed) {

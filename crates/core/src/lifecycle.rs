@@ -59,6 +59,9 @@ pub enum Phase {
 /// An OFF this many quarantines after an ON is a relapse.
 const RELAPSE_FACTOR: u64 = 10;
 
+/// A row of agreement this many times the needed length stands for products that nobody votes on.
+const FORGIVENESS: u32 = 200;
+
 /// Lied-about products that are remembered; a liar about more must agree about these.
 const MOST_LIES: usize = 64;
 
@@ -71,6 +74,8 @@ pub struct Lifecycle {
     quarantine_ns: u64,
     on_since_ns: u64,
     good_row: u32,
+    /// Whether it lied since the last ON, or may have: then shadow votes must agree.
+    dissented: bool,
     /// Products lied about since the last ON, and whether a shadow vote in the present row agreed on them.
     lies: BTreeMap<ProductId, bool>,
     agree_row: u32,
@@ -86,16 +91,20 @@ impl Lifecycle {
             quarantine_ns: 0,
             on_since_ns: now_ns,
             good_row: 0,
+            dissented: false,
             lies: BTreeMap::new(),
             agree_row: 0,
         }
     }
 
-    /// An instance that was OFF when the monitor stopped: it proves itself again from `now_ns` on.
+    /// An instance that was OFF when the monitor stopped: it proves itself again from `now_ns` on, by shadow
+    /// votes too, since what it was OFF for is not known for certain any more.
     #[must_use]
     pub fn off(config: LifecycleConfig, now_ns: u64) -> Self {
         Self {
             phase: Phase::Probation,
+            dissented: true,
+            quarantine_ns: config.quarantine_min_ns,
             ..Self::new(config, now_ns)
         }
     }
@@ -138,6 +147,7 @@ impl Lifecycle {
         };
         self.good_row = 0;
         self.agree_row = 0;
+        self.dissented = false;
         self.lies.clear();
         true
     }
@@ -148,6 +158,7 @@ impl Lifecycle {
         if self.is_on() {
             return;
         }
+        self.dissented = true;
         self.good_row = 0;
         self.agree_row = 0;
         self.lies.values_mut().for_each(|agreed| *agreed = false);
@@ -163,10 +174,13 @@ impl Lifecycle {
     /// Whether shadow votes are still needed.
     #[must_use]
     pub fn must_agree(&self) -> bool {
-        if self.is_on() || self.lies.is_empty() {
+        if self.is_on() || !self.dissented {
             return false;
         }
-        self.agree_row < self.config.shadow_votes || self.lies.values().any(|agreed| !agreed)
+        let row = self.config.shadow_votes;
+        // A name that only the liar knew is never voted on; a long row stands for it.
+        let forgiven = self.agree_row >= row.saturating_mul(FORGIVENESS);
+        self.agree_row < row || (!forgiven && self.lies.values().any(|agreed| !agreed))
     }
 
     /// A shadow vote that agreed with the quorum about `product`.
@@ -203,6 +217,7 @@ impl Lifecycle {
         }
         self.phase = Phase::On;
         self.on_since_ns = now_ns;
+        self.dissented = false;
         self.lies.clear();
         true
     }
@@ -261,6 +276,37 @@ mod tests {
         assert!(!lifecycle.check(300 * MS, true), "nothing said about A yet");
         lifecycle.agreed(&product("A"));
         assert!(lifecycle.check(301 * MS, true));
+    }
+
+    #[test]
+    fn a_lie_about_an_order_needs_agreement_too() {
+        let mut lifecycle = Lifecycle::new(LifecycleConfig::default(), 0);
+        lifecycle.turn_off(0);
+        lifecycle.lied(None);
+        lifecycle.tick(200 * MS);
+        (0..10).for_each(|i| assert!(!lifecycle.check((201 + i) * MS, true)));
+        (0..5).for_each(|_| lifecycle.agreed(&product("A")));
+        assert!(lifecycle.check(300 * MS, true));
+    }
+
+    #[test]
+    fn a_name_that_only_the_liar_knew_does_not_keep_it_out_for_ever() {
+        let mut lifecycle = Lifecycle::new(LifecycleConfig::default(), 0);
+        lifecycle.turn_off(0);
+        lifecycle.lied(Some(&product("GHOST")));
+        lifecycle.tick(200 * MS);
+        (0..999).for_each(|_| lifecycle.agreed(&product("A")));
+        assert!(lifecycle.must_agree());
+        lifecycle.agreed(&product("A"));
+        assert!(!lifecycle.must_agree());
+    }
+
+    #[test]
+    fn a_restart_of_the_monitor_clears_no_liar() {
+        let mut lifecycle = Lifecycle::off(LifecycleConfig::default(), 0);
+        (0..10).for_each(|i| assert!(!lifecycle.check(i * MS, true)));
+        (0..5).for_each(|_| lifecycle.agreed(&product("A")));
+        assert!(lifecycle.check(20 * MS, true));
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub struct Panel {
     needed_checks: u32,
 }
 
-/// Good answers of one batch that are counted at most: the sum is zero long before.
+/// Good answers in a row that are counted at most: the level is zero long before.
 const MOST_GOOD: u32 = 200;
 /// Misses of one batch that are counted at most: far more than any threshold needs.
 const MOST_MISSES: u32 = 50;
@@ -162,8 +162,9 @@ impl Panel {
         };
         let needed = self.needed_checks;
         let member = self.members.get_mut(instance.index())?;
+        // Of an instance that is OFF too: that it is late together with others tells that the host is the cause.
+        let weight = self.bursts.weigh(now_ns, instance, seen);
         if member.lifecycle.is_on() {
-            let weight = self.bursts.weigh(now_ns, instance, seen);
             return member.observe(now_ns, instance, "health check", seen, weight, 1);
         }
         member.lifecycle.check(now_ns, !seen.is_miss()).then(|| {
@@ -189,26 +190,26 @@ impl Panel {
             }
             return None;
         }
-        for _ in 0..answers.good.min(MOST_GOOD) {
-            member.detector.observe(Observation {
-                at_ns: now_ns,
-                seen: Seen::Good,
-                weight: 1.0,
-            });
-        }
-        let late = (answers.late > 0).then(|| self.bursts.weigh(now_ns, instance, Seen::Late));
-        if let Some(weight) = late {
-            let change = member.observe(now_ns, instance, reporter, Seen::Late, weight, answers.late);
+        // The batch does not say in which order they came: spread the good ones evenly between the others, or a
+        // large batch with three failures in it would look like three in a row.
+        let late = (answers.late > 0).then(|| {
+            (
+                Seen::Late,
+                self.bursts.weigh(now_ns, instance, Seen::Late),
+                answers.late,
+            )
+        });
+        let failed = answers.failed.min(MOST_MISSES);
+        let misses = late.into_iter().chain((0..failed).map(|_| (Seen::Error, 1.0, 1)));
+        let gaps = failed + u32::from(late.is_some()) + 1;
+        for (nth, (seen, weight, count)) in (0..).zip(misses) {
+            member.good(now_ns, share(answers.good, nth, gaps));
+            let change = member.observe(now_ns, instance, reporter, seen, weight, count);
             if change.is_some() {
                 return change;
             }
         }
-        for _ in 0..answers.failed.min(MOST_MISSES) {
-            let change = member.observe(now_ns, instance, reporter, Seen::Error, 1.0, 1);
-            if change.is_some() {
-                return change;
-            }
-        }
+        member.good(now_ns, share(answers.good, gaps - 1, gaps));
         None
     }
 
@@ -259,7 +260,24 @@ impl Panel {
     }
 }
 
+/// The `nth` of `parts` nearly equal parts of `whole`; all of them together are `whole`.
+fn share(whole: u32, nth: u32, parts: u32) -> u32 {
+    let upto = |n: u32| u64::from(whole) * u64::from(n) / u64::from(parts);
+    u32::try_from(upto(nth + 1) - upto(nth)).unwrap_or(u32::MAX)
+}
+
 impl Member {
+    /// Good answers. Beyond [`MOST_GOOD`] the level is zero in any case.
+    fn good(&mut self, now_ns: u64, count: u32) {
+        for _ in 0..count.min(MOST_GOOD) {
+            self.detector.observe(Observation {
+                at_ns: now_ns,
+                seen: Seen::Good,
+                weight: 1.0,
+            });
+        }
+    }
+
     fn observe(
         &mut self,
         now_ns: u64,

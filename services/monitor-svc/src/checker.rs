@@ -29,6 +29,9 @@ use crate::config::CheckConfig;
 /// A timer that fires later than this has been held up by the host, not by the instance.
 const OWN_STALL: Duration = Duration::from_millis(10);
 
+/// How long the first connection to an instance may take before its absence counts.
+const CONNECT: Duration = Duration::from_secs(1);
+
 /// Checks of one instance under way at most.
 const MOST_CHECKS: usize = 32;
 
@@ -56,8 +59,16 @@ pub(crate) struct Checker {
 
 impl Checker {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
+        // A connection that is not there yet was not lost.
+        let mut opened = self.link.changes();
+        let up = opened.wait_for(|state| matches!(state, LinkState::Up { .. }));
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = tokio::time::timeout(CONNECT, up) => {}
+        }
         let lateness = Mutex::new(Lateness::new(self.config.late_floor_ns, self.config.late_cap_ns));
         let mut link = self.link.changes();
+        link.mark_unchanged();
         let mut ticker = tokio::time::interval(self.config.interval);
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (missed, mut misses) = mpsc::channel::<()>(MOST_CHECKS);

@@ -103,8 +103,14 @@ async fn events(State(app): State<App>, headers: HeaderMap) -> Sse<impl Stream<I
         .get("last-event-id")
         .and_then(|id| id.to_str().ok())
         .and_then(|id| id.parse().ok());
+    let now = app.shared.newest();
     let (missed, live) = app.shared.subscribe(last);
-    let newest = missed.last().map(|t| t.seq).or(last).unwrap_or(0);
+    // Who does not resume, or resumes from the future, starts from here.
+    let newest = missed
+        .last()
+        .map(|t| t.seq)
+        .or(last.map(|last| last.min(now)))
+        .unwrap_or(now);
     let shared = app.shared.clone();
     // A listener that fell behind reads what it missed from memory instead of losing it.
     let live = stream::unfold((live, newest, shared), |(mut live, newest, shared)| async move {

@@ -11,7 +11,7 @@ mod judge;
 mod state;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -45,6 +45,12 @@ const STATUS_DELIVERY: Duration = Duration::from_secs(10);
 /// The SQLite file in the data directory that the services of one host share.
 const DATABASE: &str = "tolerancia.db";
 
+/// Pause before a reader of evidence that failed is replaced.
+const REOPEN: Duration = Duration::from_secs(1);
+
+/// How long the audit of earlier runs may take to load; it is only shown.
+const AUDIT: Duration = Duration::from_secs(2);
+
 /// Evidence and checks that wait for the judge at most.
 const QUEUE: usize = 1024;
 
@@ -66,10 +72,8 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     let known = last_statuses(&bus).await?;
     let producer = Producer::new(&bus, STATUS_DELIVERY)?;
     let evidence_consumer = Consumer::new(&bus, topic::ERROR_QUEUE, Start::End).await?;
-    let store = Buffer::start(
-        lazy_sqlite(&args.service.data_dir.join(DATABASE)),
-        BufferConfig::default(),
-    );
+    let database = lazy_sqlite(&args.service.data_dir.join(DATABASE));
+    let store = Buffer::start(Arc::clone(&database), BufferConfig::default());
 
     let instances: Vec<InstanceStatus> = ReplicaId::all(replicas)
         .map(|id| known.get(id.index()).cloned().flatten().unwrap_or_else(|| initial(id)))
@@ -89,6 +93,12 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         detector: panel_config.detector.build().name().to_owned(),
         instances,
     });
+    // So that a listener who resumes finds what happened before this monitor started.
+    match tokio::time::timeout(AUDIT, database.transitions(None, state::MOST_TRANSITIONS)).await {
+        Ok(Ok(rows)) => shared.remember(rows.into_iter().map(|row| row.transition)),
+        Ok(Err(error)) => tracing::warn!(%error, "earlier transitions are not known"),
+        Err(_) => tracing::warn!("earlier transitions are not known: the database takes too long"),
+    }
 
     let tasks = TaskTracker::new();
     let (checked, checks) = mpsc::channel(QUEUE);
@@ -104,7 +114,14 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     }
     drop(checked);
     let (evidence_out, evidence) = mpsc::channel(QUEUE);
-    tasks.spawn(read_evidence(evidence_consumer, evidence_out, shutdown.clone()));
+    let reading = Arc::new(AtomicBool::new(true));
+    tasks.spawn(read_evidence(
+        bus,
+        evidence_consumer,
+        evidence_out,
+        Arc::clone(&reading),
+        shutdown.clone(),
+    ));
     let judge = Judge {
         panel,
         shared: shared.clone(),
@@ -125,6 +142,12 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
                 health.details.insert(
                     "kafka".to_owned(),
                     "not reachable; verdicts go on, the voter keeps the last it heard".to_owned(),
+                );
+            }
+            if !reading.load(Ordering::Relaxed) {
+                health.details.insert(
+                    "evidence".to_owned(),
+                    "error-queue cannot be read; verdicts rest on health checks".to_owned(),
                 );
             }
             let database = store.state();
@@ -191,27 +214,39 @@ fn first_seq() -> u64 {
     u64::try_from(Stamp::now().at.as_microsecond()).unwrap_or(0)
 }
 
-/// Hands the records of `error-queue` to the judge.
-async fn read_evidence(mut consumer: Consumer, out: mpsc::Sender<ErrorRecord>, shutdown: CancellationToken) {
-    loop {
-        let batch = tokio::select! {
-            () = shutdown.cancelled() => return,
-            batch = consumer.recv_batch(256) => batch,
-        };
-        let messages = match batch {
-            Ok(messages) => messages,
-            Err(error) => {
-                tracing::error!(%error, "error-queue can no longer be read; verdicts rest on health checks alone");
-                return;
-            }
-        };
-        for message in messages {
-            match ErrorRecord::from_bytes(&message.payload) {
-                Ok(record) => {
-                    if out.send(record).await.is_err() {
-                        return;
-                    }
+/// Hands the records of `error-queue` to the judge until shutdown. A reader that can go on no more is replaced;
+/// `reading` says whether there is one.
+async fn read_evidence(
+    bus: tolerancia_bus::BusConfig,
+    first: Consumer,
+    out: mpsc::Sender<ErrorRecord>,
+    reading: Arc<AtomicBool>,
+    shutdown: CancellationToken,
+) {
+    let mut consumer = Some(first);
+    let read = async {
+        loop {
+            if let Some(consumer) = &mut consumer {
+                reading.store(true, Ordering::Relaxed);
+                if let Err(error) = hand_over(consumer, &out).await {
+                    tracing::error!(%error, "error-queue cannot be read; it is opened anew, verdicts rest on health checks meanwhile");
                 }
+                reading.store(false, Ordering::Relaxed);
+            }
+            tokio::time::sleep(REOPEN).await;
+            consumer = Consumer::new(&bus, topic::ERROR_QUEUE, Start::End).await.ok();
+        }
+    };
+    shutdown.run_until_cancelled(read).await;
+}
+
+/// Reads until the consumer fails for good.
+async fn hand_over(consumer: &mut Consumer, out: &mpsc::Sender<ErrorRecord>) -> Result<(), tolerancia_bus::BusError> {
+    loop {
+        for message in consumer.recv_batch(256).await? {
+            match ErrorRecord::from_bytes(&message.payload) {
+                // The judge is gone only at shutdown.
+                Ok(record) => drop(out.send(record).await),
                 Err(error) => {
                     metrics::counter!("monitor_unreadable_evidence_total").increment(1);
                     tracing::warn!(%error, offset = message.offset, "a record on error-queue could not be read");

@@ -11,7 +11,7 @@ use tolerancia_core::detector::Seen;
 use tolerancia_wire::status::{InstanceStatus, SystemStatus, Transition, Verdict};
 
 /// Transitions kept in memory.
-const MOST_TRANSITIONS: usize = 2000;
+pub(crate) const MOST_TRANSITIONS: usize = 2000;
 
 /// Transitions that a slow listener of `/events` may fall behind before it is told to catch up.
 const EVENT_BACKLOG: usize = 256;
@@ -134,6 +134,11 @@ impl Shared {
         });
     }
 
+    /// Takes over the transitions of earlier runs, newest first.
+    pub(crate) fn remember(&self, earlier: impl Iterator<Item = Transition>) {
+        self.write(|view| view.transitions.extend(earlier.take(MOST_TRANSITIONS)));
+    }
+
     /// Records a transition and its instance's new status, and tells the listeners.
     pub(crate) fn transition(&self, status: InstanceStatus, transition: Transition) {
         self.write(|view| {
@@ -166,6 +171,11 @@ impl Shared {
                 status.pid = Some(pid);
             }
         });
+    }
+
+    /// The number of the newest transition; 0 if there is none.
+    pub(crate) fn newest(&self) -> u64 {
+        self.read(|view| view.transitions.front().map_or(0, |t| t.seq))
     }
 
     /// The transitions after `seq`, oldest first, and a receiver of all later ones.

@@ -127,7 +127,7 @@ impl Subject for InventoryVote {
     }
 
     fn opinion(&self, replica: ReplicaId) -> Option<Opinion> {
-        let nothing_decided = self.ballots.values().all(|ballot| ballot.decision().is_none());
+        let nothing_decided = self.ballots.values().all(|ballot| ballot.basis().is_none());
         if !self.has_quorum() || (nothing_decided && !self.ballots.is_empty()) {
             return None;
         }

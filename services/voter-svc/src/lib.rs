@@ -18,6 +18,7 @@
 
 pub mod book;
 pub mod catalogue;
+pub mod claims;
 pub mod http;
 pub mod inventory;
 pub mod product;
@@ -100,7 +101,9 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     let bus = service.bus();
     let producer = Producer::new(&bus, EVIDENCE_TIMEOUT).context("evidence cannot be sent: check KAFKA_PROP_*")?;
 
-    let links = ReplicaId::all(service.replicas).map(|id| Link::spawn(service.replica_addr(id), shutdown.clone()));
+    // Votes under way at shutdown still need their replicas.
+    let connections = CancellationToken::new();
+    let links = ReplicaId::all(service.replicas).map(|id| Link::spawn(service.replica_addr(id), connections.clone()));
     let rules = Rules {
         patience: Patience {
             late: Duration::from_millis(args.late_cap_ms),
@@ -133,6 +136,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         shutdown.clone(),
     );
     tasks.spawn(verdicts);
+    tasks.spawn(claims::settle(Arc::clone(&voter), service.bus(), shutdown.clone()));
     tasks.spawn(scrub::inventory(Arc::clone(&voter), shutdown.clone()));
     tasks.spawn(scrub::products(Arc::clone(&voter), args.scrub_rate, shutdown.clone()));
     let (watched, until) = (Arc::clone(&voter), shutdown.clone());
@@ -149,6 +153,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     let router = shell.routes(http::routes(voter)).into_router();
     let served = serve(router, addr, shutdown.clone()).await;
 
+    connections.cancel();
     shutdown.cancel();
     tasks.close();
     let goodbye = async {

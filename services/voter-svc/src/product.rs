@@ -73,7 +73,7 @@ impl Subject for ProductVote {
     }
 
     fn opinion(&self, replica: ReplicaId) -> Option<Opinion> {
-        self.ballot.decision()?;
+        self.ballot.basis()?;
         let mut opinion = Opinion::default();
         opinion.add(&self.product, &self.ballot, replica);
         Some(opinion)

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tolerancia_bus::{BusConfig, BusError, Consumer, Start, ensure_topics};
+use tolerancia_bus::{BusConfig, BusError, Consumer, Start, ensure_topics, read_all};
 use tolerancia_core::ReplicaId;
 use tolerancia_service::config::name::INVENTORY;
 use tolerancia_wire::status::{StatusBody, StatusRecord, Verdict};
@@ -47,10 +47,23 @@ pub async fn follow(voter: Arc<Voter>, bus: BusConfig, connected: Arc<AtomicBool
 /// Reads until the log fails: an error before the first record, or `Ok` after a while of reading.
 async fn read(voter: &Voter, bus: &BusConfig, connected: &AtomicBool) -> Result<(), BusError> {
     ensure_topics(bus).await?;
-    let mut log = Consumer::new(bus, INSTANCE_STATUS, Start::Beginning).await?;
+    // What is in force now, at once: a voter that starts must not run through old verdicts.
+    let past = read_all(bus, INSTANCE_STATUS).await?;
+    let next = past
+        .iter()
+        .map(|record| (record.partition, record.offset + 1))
+        .collect();
+    for (replica, on) in newest(past.iter().map(|record| record.payload.as_slice())) {
+        voter.set_on(replica, on);
+    }
+    let start = if past.is_empty() {
+        Start::Beginning
+    } else {
+        Start::At(next)
+    };
+    let mut log = Consumer::new(bus, INSTANCE_STATUS, start).await?;
     connected.store(true, Ordering::Relaxed);
     while let Ok(records) = log.recv_batch(CHUNK).await {
-        // Only the newest of a chunk: a voter that starts must not run through old verdicts.
         for (replica, on) in newest(records.iter().map(|record| record.payload.as_slice())) {
             voter.set_on(replica, on);
         }

@@ -1,15 +1,15 @@
 //! The replicas, who of them counts, and everything that outlives a single vote.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tolerancia_core::ahead::Ahead;
+use tolerancia_core::ahead::{Ahead, FalseClaim};
 use tolerancia_core::ballot::Reply;
-use tolerancia_core::{ProductId, ReplicaId, quorum};
+use tolerancia_core::{ProductId, ReplicaId, Stock, quorum};
 use tolerancia_service::link::{Link, LinkState};
 use tolerancia_wire::evidence::Dissent;
 use tolerancia_wire::inventory::{InstanceStats, VotingStats};
@@ -179,27 +179,47 @@ impl Voter {
         permit
     }
 
-    /// Compares the claims of a finished vote with those of earlier ones.
+    /// Looks for claims in a finished vote that nobody else confirms.
     pub fn watch_claims(&self, product: &ProductId, replies: &[Reply]) {
         let now_ns = mono_ns();
-        let lies = {
-            let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-            ahead.observe(now_ns, product, replies)
-        };
+        let lies = self.ahead().observe(now_ns, product, replies);
         for lie in lies {
             let claim = replies
                 .iter()
                 .filter(|r| r.replica == lie.replica)
                 .find_map(|r| r.versions.iter().find(|v| v.version == lie.version));
-            let dissent = Dissent::Stock {
-                product: lie.product,
-                version: lie.version,
-                said: claim.map(|v| v.stock),
-                agreed: None,
-                robust_z: None,
-            };
-            self.book.note(lie.replica, Finding::Dissent(dissent), now_ns);
+            self.accuse(now_ns, lie, claim.map(|v| v.stock));
         }
+    }
+
+    /// Whether a claim is older than the lag budget, so that the end of the log must settle it.
+    #[must_use]
+    pub fn claims_are_due(&self) -> bool {
+        self.ahead().is_due(mono_ns())
+    }
+
+    /// Settles such claims with the ends of the log as they were asked for at `asked_ns`.
+    pub fn settle_claims(&self, asked_ns: u64, end_of: impl Fn(&ProductId) -> Option<u64>) {
+        let lies = self.ahead().settle(asked_ns, end_of);
+        for lie in lies {
+            self.accuse(mono_ns(), lie, None);
+        }
+    }
+
+    fn accuse(&self, now_ns: u64, lie: FalseClaim, said: Option<Stock>) {
+        let dissent = Dissent::Stock {
+            product: lie.product,
+            version: lie.version,
+            said,
+            agreed: None,
+            robust_z: None,
+        };
+        self.book.note(lie.replica, Finding::Dissent(dissent), now_ns);
+    }
+
+    /// Held for a few look-ups, never across an await.
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The body of `GET /voting-stats`.

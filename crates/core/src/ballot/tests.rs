@@ -109,6 +109,25 @@ fn replicas_that_are_off_do_not_count_but_are_judged() {
 }
 
 #[test]
+fn replicas_that_are_off_can_still_be_judged_when_the_quorum_is_lost() {
+    let off = |n: u8, versions: &[Versioned]| Reply {
+        counts: false,
+        ..reply(n, versions)
+    };
+    let mut ballot = Ballot::new(3);
+    ballot.add(reply(3, &[v(7, 2)]));
+    ballot.add(off(1, &[v(7, 2)]));
+    ballot.add(off(2, &[v(7, 9)]));
+    assert_eq!(ballot.judge(&off(1, &[v(7, 2)])), None, "not before the end");
+    assert_eq!(ballot.close(), None, "nothing is served");
+    assert_eq!(ballot.judge(&off(1, &[v(7, 2)])), Some(Judgement::Agrees));
+    assert!(matches!(
+        ballot.judge(&off(2, &[v(7, 9)])),
+        Some(Judgement::Dissents { .. })
+    ));
+}
+
+#[test]
 fn a_quorum_can_agree_that_there_is_no_such_product() {
     let mut ballot = Ballot::new(3);
     ballot.add(reply(1, &[]));

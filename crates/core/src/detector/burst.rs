@@ -5,9 +5,10 @@
 //! into a verdict, so the misses of one burst share one unit of weight.
 //!
 //! * **Late** answers of one instance within [`LATE_SPAN_NS`] are one piece of evidence, whoever saw them.
-//! * Late answers of *several* instances within that span most likely have the host as their common cause:
-//!   they share the unit between the instances. (Two instances that are really slow still fall, in twice the
-//!   number of observations.)
+//! * Late answers of *several* instances within [`TOGETHER_NS`] most likely have the host as their common
+//!   cause: each counts for its share only. (Two instances that are really slow still fall, in twice the
+//!   number of observations.) The span is longer than the pause between two checks of an instance that is OFF,
+//!   so that the ones which fell first do not leave the whole blame to the others.
 //! * **Unreachable** is a fact about a socket, not about timing: re-checks count again after
 //!   [`UNREACHABLE_SPAN_NS`], which only merges what one broken connection makes fail at once.
 //! * **Errors** and **stale** answers are what the instance itself said; a stall cannot cause them.
@@ -19,6 +20,9 @@ use crate::ReplicaId;
 
 /// Late answers closer together than this are one piece of evidence (20 ms).
 pub const LATE_SPAN_NS: u64 = 20_000_000;
+
+/// Late answers of several instances closer together than this have one cause (250 ms).
+pub const TOGETHER_NS: u64 = 250_000_000;
 
 /// Lost or refused connections closer together than this are one piece of evidence (2 ms).
 pub const UNREACHABLE_SPAN_NS: u64 = 2_000_000;
@@ -43,8 +47,8 @@ impl Bursts {
             Seen::Late => LATE_SPAN_NS,
             Seen::Unreachable => UNREACHABLE_SPAN_NS,
         };
-        let recent = |at: u64| now_ns.saturating_sub(at) < span;
-        if self.last.get(&(instance, seen)).is_some_and(|at| recent(*at)) {
+        let within = |at: u64, span: u64| now_ns.saturating_sub(at) < span;
+        if self.last.get(&(instance, seen)).is_some_and(|at| within(*at, span)) {
             return 0.0;
         }
         self.last.insert((instance, seen), now_ns);
@@ -54,9 +58,8 @@ impl Bursts {
         let together = self
             .last
             .iter()
-            .filter(|((_, kind), at)| *kind == Seen::Late && recent(**at))
-            .count();
-        1.0 / together as f64
+            .filter(|((_, kind), at)| *kind == Seen::Late && within(**at, TOGETHER_NS));
+        1.0 / together.count() as f64
     }
 }
 
@@ -77,7 +80,8 @@ mod tests {
         assert_eq!(bursts.weigh(5 * MS, id(1), Seen::Late), 0.0);
         assert_eq!(bursts.weigh(5 * MS, id(2), Seen::Late), 0.5);
         assert_eq!(bursts.weigh(6 * MS, id(3), Seen::Late), 1.0 / 3.0);
-        assert_eq!(bursts.weigh(50 * MS, id(1), Seen::Late), 1.0);
+        assert_eq!(bursts.weigh(50 * MS, id(1), Seen::Late), 1.0 / 3.0);
+        assert_eq!(bursts.weigh(400 * MS, id(1), Seen::Late), 1.0);
     }
 
     #[test]

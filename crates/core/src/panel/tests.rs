@@ -122,3 +122,51 @@ fn a_verdict_survives_a_restart() {
         (Some(Phase::On), Some(Phase::Probation))
     );
 }
+
+/// The replicas' side stands still for 250 ms while the monitor runs: checks of all three are late, again and
+/// again, 53 ms apart.
+#[test]
+fn a_stall_of_a_quarter_of_a_second_turns_nobody_off() {
+    let mut panel = panel();
+    for round in 0..5u64 {
+        for i in 1..=3 {
+            let now = (50 + round * 53) * MS + u64::from(i);
+            assert_eq!(panel.check(now, id(i), Seen::Late, None), None, "round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_few_failures_in_a_large_batch_are_not_three_in_a_row() {
+    let mut panel = panel();
+    let batch = Answers {
+        good: 250,
+        failed: 3,
+        late: 0,
+    };
+    for tick in 0..100 {
+        assert_eq!(panel.answers(tick * 50 * MS, id(1), "voter-svc", batch), None);
+    }
+    assert!(
+        panel
+            .answers(
+                6000 * MS,
+                id(1),
+                "voter-svc",
+                Answers {
+                    good: 1,
+                    failed: 4,
+                    late: 0
+                }
+            )
+            .is_some()
+    );
+}
+
+#[test]
+fn the_shares_of_a_batch_are_the_batch() {
+    for (whole, parts) in [(0, 1), (7, 3), (250, 4), (u32::MAX, 51)] {
+        let sum: u64 = (0..parts).map(|nth| u64::from(super::share(whole, nth, parts))).sum();
+        assert_eq!(sum, u64::from(whole));
+    }
+}

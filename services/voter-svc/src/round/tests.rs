@@ -348,3 +348,21 @@ fn an_empty_catalogue_is_an_answer() {
     assert!(round.is_settled());
     assert_eq!(round.subject().result().unwrap().products, []);
 }
+
+#[test]
+fn replicas_prove_themselves_even_when_too_few_are_on_to_answer() {
+    let mut round = round(1);
+    answer(&mut round, 1, 1, &says(1, &[(7, 10)]));
+    answer(&mut round, 2, 2, &says(2, &[(7, 10)]));
+    answer(&mut round, 3, 3, &says(3, &[(7, 99)]));
+    let _ = round.tick(ms(300));
+    assert_eq!(round.subject().result(), None, "one vote that counts is no answer");
+    let findings = found(&mut round);
+    assert!(findings.contains(&(2, Finding::Agreed(product()))), "{findings:?}");
+    assert!(
+        findings
+            .iter()
+            .any(|(n, finding)| *n == 3 && matches!(finding, Finding::Dissent(_))),
+        "{findings:?}"
+    );
+}
