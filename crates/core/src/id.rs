@@ -146,7 +146,7 @@ impl fmt::Display for ReplicaId {
 /// An order's name: a UUIDv8 (RFC 9562, section 5.8) whose first 16 bits are the partition of
 /// `order-events` that holds the order, so a cancel finds the partition without a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Uuid", into = "Uuid")]
 pub struct OrderId(Uuid);
 
 impl OrderId {
@@ -191,11 +191,28 @@ impl OrderId {
     }
 }
 
+impl TryFrom<Uuid> for OrderId {
+    type Error = InvalidId;
+    fn try_from(uuid: Uuid) -> Result<Self, Self::Error> {
+        // The variant too: whatever is read here must be written and read again as the same id.
+        if uuid.get_version_num() == 8 && uuid.get_variant() == uuid::Variant::RFC4122 {
+            return Ok(Self(uuid));
+        }
+        Err(InvalidId(format!("an order id is a UUID of version 8, not {uuid}")))
+    }
+}
+
+impl From<OrderId> for Uuid {
+    fn from(id: OrderId) -> Self {
+        id.0
+    }
+}
+
 impl FromStr for OrderId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match Uuid::try_parse(text) {
-            Ok(uuid) if uuid.get_version_num() == 8 => Ok(Self(uuid)),
+        match Uuid::try_parse(text).map(Self::try_from) {
+            Ok(Ok(id)) => Ok(id),
             _ => Err(InvalidId(format!(
                 "an order id is the UUID that POST /orders returned, not {:?}",
                 text.chars().take(64).collect::<String>()

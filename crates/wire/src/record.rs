@@ -141,6 +141,8 @@ mod tests {
             ("type", "refund".into()),
             ("order_id", 7.into()),
             ("at", "yesterday".into()),
+            ("order_id", Uuid::nil().to_string().into()),
+            ("order_id", Uuid::now_v7().to_string().into()),
         ] {
             let old = json[field].clone();
             json[field] = value;

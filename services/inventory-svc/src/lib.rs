@@ -74,9 +74,9 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     let engine = tokio::spawn({
         let stop = stop.clone();
         async move {
-            let ended = engine.run(stop.clone()).await;
-            stop.cancel();
-            ended
+            // However it ends: a replica that applies nothing more must not go on answering.
+            let _ends_the_server = stop.clone().drop_guard();
+            engine.run(stop).await
         }
     });
 

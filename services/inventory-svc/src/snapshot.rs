@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow};
 use redb::{
@@ -89,7 +90,9 @@ impl<E: Into<redb::Error>> From<E> for Trouble {
 /// The snapshot file of one replica.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    db: Database,
+    path: PathBuf,
+    /// None after a failed write: the database takes nothing more until it is opened anew.
+    db: Mutex<Option<Database>>,
 }
 
 impl Snapshot {
@@ -139,7 +142,8 @@ impl Snapshot {
             other => other.into(),
         })?;
         let restored = read(&db)?;
-        Ok((Self { db }, restored))
+        let db = Mutex::new(Some(db));
+        Ok((Self { path, db }, restored))
     }
 
     fn set_aside(dir: &Path) -> Result<PathBuf> {
@@ -153,7 +157,18 @@ impl Snapshot {
     /// # Errors
     /// When the disk does not take it; then the file is as before.
     pub(crate) fn save(&self, delta: &Delta) -> Result<(), redb::Error> {
-        let transaction = self.db.begin_write()?;
+        let mut slot = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = match slot.take() {
+            Some(db) => db,
+            None => Database::builder().set_cache_size(CACHE).create(&self.path)?,
+        };
+        Self::write(&db, delta)?;
+        *slot = Some(db);
+        Ok(())
+    }
+
+    fn write(db: &Database, delta: &Delta) -> Result<(), redb::Error> {
+        let transaction = db.begin_write()?;
         {
             let mut products = transaction.open_table(PRODUCTS)?;
             for (id, product) in &delta.products {

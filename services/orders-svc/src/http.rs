@@ -55,7 +55,7 @@ async fn create<L: Log>(
             "this Idempotency-Key stands for an order of another product or quantity: send a new key with a new order",
         )),
         Placed::Busy => Ok(unavailable(
-            "too many orders are under way; nothing was done: try again later",
+            "too many orders are under way, or Kafka is out of reach (GET /health says so); nothing was done: try again later",
         )),
         Placed::NotAccepted => Ok(unavailable(
             "Kafka did not acknowledge the order, so nothing was accepted: try again, best with an Idempotency-Key",
@@ -97,7 +97,7 @@ async fn cancel<L: Log>(
         Cancelled::Refused(reason @ Refusal::AlreadyReleased) => Err(conflict(reason, "it was cancelled before")),
         Cancelled::Refused(reason @ Refusal::NeverConfirmed) => Err(conflict(reason, "it was never confirmed")),
         Cancelled::Busy => Ok(unavailable(
-            "too many requests are under way; nothing was done: try again later",
+            "too many requests are under way, or Kafka is out of reach (GET /health says so); nothing was done: try again later",
         )),
         Cancelled::NotAccepted => Ok(unavailable(
             "Kafka did not acknowledge the cancel: try again; 409 then means that this one came through",

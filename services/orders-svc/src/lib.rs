@@ -119,7 +119,15 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
         producer: producer.clone(),
         source,
     };
-    tasks.spawn(results.run(stop.clone()));
+    let shutdown = shutdown.child_token();
+    tasks.spawn({
+        let (stop, server) = (stop.clone(), shutdown.clone());
+        async move {
+            // However it ends: without results no order would be confirmed any more.
+            let _ends_the_server = server.drop_guard();
+            results.run(stop).await;
+        }
+    });
     tasks.spawn(log::undo(log, undos, stop.clone()));
     tasks.close();
 

@@ -23,6 +23,8 @@ use crate::witness::Witness;
 const MOST: usize = 20_000;
 /// How long a decided event is kept for reports and waiters that are late, in nanoseconds.
 const KEEP_NS: u64 = 5_000_000_000;
+/// How long an event that no quorum reported is kept: longer than any recovery should take (10 min).
+const KEEP_UNDECIDED_NS: u64 = 600_000_000_000;
 
 /// One replica's report about one event.
 #[derive(Debug, Clone, Copy)]
@@ -113,11 +115,18 @@ impl Outcomes {
         receiver
     }
 
-    /// Drops what is decided and old.
+    /// Drops what is decided and old, and what nobody waits for and a quorum did not report in a long time: a
+    /// replica that replays the log after the others were done.
     pub(crate) fn sweep(&mut self, now_ns: u64) {
         for events in self.partitions.values_mut() {
-            events
-                .retain(|_, event| event.tally.decided().is_none() || now_ns.saturating_sub(event.since_ns) < KEEP_NS);
+            events.retain(|_, event| {
+                let keep = if event.tally.decided().is_some() {
+                    KEEP_NS
+                } else {
+                    KEEP_UNDECIDED_NS
+                };
+                now_ns.saturating_sub(event.since_ns) < keep
+            });
         }
     }
 
