@@ -4,6 +4,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tolerancia_lab::console;
 use tolerancia_lab::experiment::{self, ExperimentOutcome, Target};
 use tolerancia_service::config::{Ports, name};
 use tolerancia_wire::core::ReplicaId;
@@ -43,22 +44,37 @@ pub struct ExperimentCommand {
 
 /// Carries the experiment out. A system that is up on the ports is used and left running; otherwise one is
 /// started in a temporary directory and stopped at the end.
-pub async fn run(args: ExperimentCommand) -> Outcome {
+pub async fn run(mut args: ExperimentCommand) -> Outcome {
     let signals = signals::watch()?;
     // A mistake in the scenario is told before anything is started.
     args.lab.check().map_err(|error| Failure::cannot(error.to_string()))?;
     let mut ports = args.place.ports();
+    let announced = target(&args, ports)?;
+    experiment::announce(&mut args.lab, &announced, None).map_err(|error| Failure::cannot(error.to_string()))?;
     match running(ports).await? {
         Some(replicas) => {
             ports.replicas = replicas;
-            eprintln!("using the system that is up on port {} and following", ports.base);
+            console::err(format_args!(
+                "using the system that is up on port {} and following",
+                ports.base
+            ));
             let outcome = measure(args, ports, &signals).await;
             if signals.kill.is_cancelled() {
-                eprintln!("a fault may still be active: `tolerancia inject clear --instance N` ends it");
+                console::err("a fault may still be active: `tolerancia inject clear --instance N` ends it");
             }
             outcome
         }
-        None => on_own_system(args, ports, &signals).await,
+        None => {
+            let mut lab = args.lab.clone();
+            let mut begun = false;
+            let outcome = on_own_system(args, ports, &signals, &mut begun).await;
+            // From then on the experiment reports for itself.
+            if let (Err(failure), false) = (&outcome, begun) {
+                let told = experiment::announce(&mut lab, &announced, Some(failure.message.clone()));
+                told.map_err(|error| Failure::cannot(format!("{}; {error}", failure.message)))?;
+            }
+            outcome
+        }
     }
 }
 
@@ -84,7 +100,8 @@ async fn get<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) 
     http.get(url).timeout(LOOK).send().await.ok()?.json().await.ok()
 }
 
-async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals) -> Outcome {
+/// Starts a system, measures it and stops it. `begun` tells whether there was one to measure.
+async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals, begun: &mut bool) -> Outcome {
     let out = args.lab.out.clone();
     let log_file = out.join(LOG);
     let unusable =
@@ -101,13 +118,14 @@ async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals)
 
     let mut system = args.backends.system(dir.path().to_owned(), ports)?;
     system.fault_token.clone_from(&args.fault_token);
-    eprintln!(
+    console::err(format_args!(
         "starting a system on port {} and following; its log is {}",
         ports.base,
         log_file.display()
-    );
+    ));
     let outcome = match start(system, log.clone(), signals).await {
         Ok(Start::Ready(supervisor)) => {
+            *begun = true;
             let outcome = measure(args, ports, signals).await;
             supervisor.stop().await;
             outcome

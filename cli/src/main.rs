@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
+use tolerancia_lab::console;
 
 use crate::outcome::{CANNOT, Outcome};
 
@@ -56,12 +57,12 @@ fn main() -> ExitCode {
             // A blocking call into librdkafka may still be under way. Nothing depends on it.
             runtime.shutdown_timeout(Duration::from_millis(100));
             outcome.unwrap_or_else(|failure| {
-                eprintln!("error: {}", failure.message);
+                console::err(format_args!("error: {}", failure.message));
                 failure.code
             })
         }
         Err(error) => {
-            eprintln!("error: the process cannot start its threads ({error})");
+            console::err(format_args!("error: the process cannot start its threads ({error})"));
             CANNOT
         }
     };

@@ -8,11 +8,13 @@
 //! | [`experiment`] | carries a scenario out and always cleans up |
 //! | [`oracle`] | replays the log and compares it with everything clients were told |
 //! | [`statistics`] | quantiles and their uncertainty |
+//! | [`console`] | prints, even if nobody reads |
 //! | [`report`] | verdict, objectives and tables, for machines and for people |
 //!
 //! Nothing here takes part in detection: the laboratory reads verdicts from the monitor's own events, and
 //! the log from Kafka, as any outsider could.
 
+pub mod console;
 pub mod experiment;
 pub mod http;
 pub mod inject;

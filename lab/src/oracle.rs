@@ -7,13 +7,20 @@
 //!
 //! Every order of the experiment carries an idempotency key, and the key is part of the order's id. So an
 //! order is found in the log even when its answer was lost, and one that took stock twice under two ids, too.
+//!
+//! An answer is also wrong when it is about something else than what was asked: another product, another order.
+
+mod audit;
 
 use std::collections::{BTreeMap, HashMap};
 
 use tolerancia_bus::Message;
-use tolerancia_core::ledger::{Event, Ledger, OrderState};
+use tolerancia_core::ledger::{Event, Ledger, Order, OrderState, Refusal};
 use tolerancia_core::{OrderId, ProductId, Stock};
+use tolerancia_wire::order::OrderRequest;
 use tolerancia_wire::record::OrderEvent;
+
+use audit::Audit;
 
 /// The log, replayed.
 #[derive(Debug, Default)]
@@ -23,6 +30,8 @@ pub struct Truth {
     orders_by_key: HashMap<u128, Vec<OrderId>>,
     ends: BTreeMap<u16, u64>,
     unreadable: u64,
+    audit: Audit,
+    audited: Vec<Finding>,
 }
 
 /// What a client asked and was told.
@@ -30,7 +39,9 @@ pub struct Truth {
 pub enum Told {
     /// A voted query was answered.
     Stock {
-        /// The product.
+        /// The product that was asked for.
+        asked: ProductId,
+        /// The product that the answer is about.
         product: ProductId,
         /// Its version.
         version: u64,
@@ -45,13 +56,24 @@ pub enum Told {
     Order {
         /// Its idempotency key, as in [`OrderId::key_part`].
         key: u128,
+        /// What was ordered.
+        asked: OrderRequest,
         /// The answer.
         answer: OrderAnswer,
+        /// If it had been sent before with the same key: the answer then.
+        first: Option<OrderAnswer>,
     },
     /// A cancel was acknowledged.
     Cancelled {
         /// The order.
         order: OrderId,
+    },
+    /// A cancel was refused, although this client had not cancelled the order before.
+    Refused {
+        /// The order.
+        order: OrderId,
+        /// Why, or so it was told.
+        reason: Refusal,
     },
 }
 
@@ -72,6 +94,8 @@ pub enum OrderAnswer {
     },
     /// Rejected.
     Rejected,
+    /// That its key belongs to another order.
+    Conflict,
     /// No valid answer: the order may or may not be in the log, but at most once.
     Unknown,
 }
@@ -101,6 +125,10 @@ impl Truth {
                 Err(_) => truth.unreadable += 1,
             }
         }
+        // Every product, not only those that the ledger says were changed.
+        for product in truth.audit.products() {
+            truth.audit_product(&product);
+        }
         for (&order, _) in truth.ledger.orders() {
             truth.orders_by_key.entry(order.key_part()).or_default().push(order);
         }
@@ -109,13 +137,26 @@ impl Truth {
 
     fn apply(&mut self, partition: u16, offset: u64, event: &Event) {
         let changed = self.ledger.apply(partition, offset, event).product;
+        self.audit.add(partition, event);
         if let Some(product) = changed {
+            self.audit_product(&product);
             let newest = self.ledger.product(&product).expect("it was just changed").newest();
             self.stocks
                 .entry(product)
                 .or_default()
                 .insert(newest.version, newest.stock);
         }
+    }
+
+    fn audit_product(&mut self, product: &ProductId) {
+        let stock = self.ledger.product(product).map(|product| product.newest().stock);
+        self.audited.extend(self.audit.compare(product, stock));
+    }
+
+    /// What the ledger itself has wrong: stock that is not what the orders and restocks add up to.
+    #[must_use]
+    pub fn audited(&self) -> &[Finding] {
+        &self.audited
     }
 
     /// The digest that every replica has at [`ends`](Self::ends).
@@ -140,14 +181,26 @@ impl Truth {
     #[must_use]
     pub fn judge(&self, told: &Told) -> Option<Finding> {
         match told {
+            Told::Stock { asked, product, .. } if asked != product => Some(Finding::Wrong(format!(
+                "asked for {asked}, the answer was about {product}"
+            ))),
             Told::Stock {
+                asked: _,
                 product,
                 version,
                 stock,
                 fresh,
                 known,
             } => self.judge_stock(product, *version, *stock, known.filter(|_| *fresh)),
-            Told::Order { key, answer } => self.judge_order(*key, *answer),
+            Told::Order {
+                key,
+                asked,
+                answer,
+                first,
+            } => first
+                .and_then(|first| judge_again(first, *answer))
+                .or_else(|| self.judge_order(*key, asked, *answer)),
+            Told::Refused { order, reason } => self.judge_refusal(*order, *reason),
             Told::Cancelled { order } => match self.ledger.order(*order).map(|order| order.state) {
                 Some(OrderState::Cancelled(_)) => None,
                 state => Some(Finding::Lost(format!(
@@ -170,43 +223,112 @@ impl Truth {
         )))
     }
 
-    fn judge_order(&self, key: u128, answer: OrderAnswer) -> Option<Finding> {
+    fn judge_order(&self, key: u128, asked: &OrderRequest, answer: OrderAnswer) -> Option<Finding> {
         let ids = self.orders_by_key.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let state = |id: &OrderId| self.ledger.order(*id).map(|order| order.state);
-        let took = |id: &&OrderId| matches!(state(id), Some(OrderState::Confirmed(_) | OrderState::Cancelled(_)));
+        let took = |id: &&OrderId| self.ledger.order(**id).is_some_and(holds_or_held);
         if ids.iter().filter(took).count() > 1 {
             return Some(Finding::Doubled(format!("one order took stock as each of {ids:?}")));
         }
         match answer {
             OrderAnswer::Unknown => None,
-            OrderAnswer::Pending { order } => match state(&order) {
-                Some(_) => None,
-                None => Some(Finding::Lost(format!(
+            OrderAnswer::Conflict => Some(Finding::Wrong(format!(
+                "an order of {asked:?} was answered as if its key, which was new, stood for another one"
+            ))),
+            OrderAnswer::Pending { order } => match self.asked_for(key, asked, order) {
+                Ok(None) => Some(Finding::Lost(format!(
                     "order {order} was accepted and is not in the log"
                 ))),
+                Ok(Some(_)) => None,
+                Err(finding) => Some(finding),
             },
-            OrderAnswer::Confirmed { order, version } => match state(&order) {
-                None => Some(Finding::Lost(format!(
+            OrderAnswer::Confirmed { order, version } => match self.asked_for(key, asked, order) {
+                Ok(None) => Some(Finding::Lost(format!(
                     "order {order} was confirmed and is not in the log"
                 ))),
-                Some(OrderState::Rejected(reason)) => Some(Finding::Wrong(format!(
+                Ok(Some(OrderState::Rejected(reason))) => Some(Finding::Wrong(format!(
                     "order {order} was confirmed, the log rejects it: {reason:?}"
                 ))),
-                Some(OrderState::Confirmed(at) | OrderState::Cancelled(at)) => {
+                Ok(Some(OrderState::Confirmed(at) | OrderState::Cancelled(at))) => {
                     let told = version.filter(|&told| told != at)?;
                     Some(Finding::Wrong(format!(
                         "order {order} was confirmed at version {told}, the log has it at {at}"
                     )))
                 }
+                Err(finding) => Some(finding),
             },
-            OrderAnswer::Rejected => {
-                let taken = ids.iter().find(|id| took(id))?;
-                Some(Finding::Wrong(format!(
+            OrderAnswer::Rejected => match ids.iter().find(took) {
+                Some(taken) => Some(Finding::Wrong(format!(
                     "order {taken} was rejected, the log confirms it"
-                )))
-            }
+                ))),
+                None if ids.is_empty() => Some(Finding::Wrong(format!(
+                    "an order of {asked:?} was rejected and is not in the log"
+                ))),
+                None => ids.iter().find_map(|&id| self.asked_for(key, asked, id).err()),
+            },
         }
     }
+
+    /// Where the order stands that a client was told is its own; an error if it is somebody else's.
+    fn asked_for(&self, key: u128, asked: &OrderRequest, order: OrderId) -> Result<Option<OrderState>, Finding> {
+        if order.key_part() != key {
+            return Err(Finding::Wrong(format!(
+                "an order of {asked:?} was answered with order {order}, which has another key"
+            )));
+        }
+        let Some(found) = self.ledger.order(order) else {
+            return Ok(None);
+        };
+        if found.product != asked.product_id || found.quantity != asked.quantity {
+            return Err(Finding::Wrong(format!(
+                "order {order} was of {asked:?}, the log has {} of {}",
+                found.quantity, found.product
+            )));
+        }
+        Ok(Some(found.state))
+    }
+
+    /// An order is never confirmed after it was rejected, nor is a cancelled one open again: how it stands now
+    /// tells what it cannot have been.
+    fn judge_refusal(&self, order: OrderId, reason: Refusal) -> Option<Finding> {
+        let found = self.ledger.order(order)?;
+        let right = match reason {
+            Refusal::UnknownOrder => false,
+            Refusal::NeverConfirmed => !holds_or_held(found),
+            Refusal::AlreadyReleased => matches!(found.state, OrderState::Cancelled(_)),
+        };
+        (!right).then(|| {
+            Finding::Wrong(format!(
+                "the cancel of order {order} was refused as {reason:?}, the log has it as {:?}",
+                found.state
+            ))
+        })
+    }
+}
+
+const fn holds_or_held(order: &Order) -> bool {
+    matches!(order.state, OrderState::Confirmed(_) | OrderState::Cancelled(_))
+}
+
+/// The same key and body must give the same answer, unless the first was not final or the second is missing.
+fn judge_again(first: OrderAnswer, again: OrderAnswer) -> Option<Finding> {
+    use OrderAnswer::{Confirmed, Pending, Unknown};
+    let id = |answer| match answer {
+        Confirmed { order, .. } | Pending { order } => Some(order),
+        _ => None,
+    };
+    if let (Some(one), Some(other)) = (id(first), id(again))
+        && one != other
+    {
+        return Some(Finding::Doubled(format!(
+            "order {one}, sent again, became order {other}"
+        )));
+    }
+    let same = first == again || matches!(first, Pending { .. } | Unknown) || again == Unknown;
+    (!same).then(|| {
+        Finding::Wrong(format!(
+            "an order, sent again, was first answered {first:?}, then {again:?}"
+        ))
+    })
 }
 
 #[cfg(test)]

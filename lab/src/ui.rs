@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::console;
+
 /// Without a terminal, the live line is printed this often.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -40,7 +42,7 @@ impl Progress {
         let mut printed = self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if printed.elapsed() >= EVERY {
             *printed = Instant::now();
-            eprintln!("{text}");
+            console::err(text);
         }
     }
 
@@ -48,7 +50,7 @@ impl Progress {
     pub(crate) fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => console::err(text),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::harness::{Run, System, eventually, leftovers, signal};
 
@@ -122,10 +123,49 @@ async fn an_experiment_that_is_interrupted_clears_its_fault_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_need_read_along_for_a_fault_to_be_cleared() {
+    let system = System::up().await;
+    let out = system.dir().join("out");
+    let mut command = system.command(&["experiment", "--quick", "--out", out.to_str().unwrap()]);
+    for closed in [Command::stdout, Command::stderr] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        closed(&mut command, writer);
+    }
+    let mut experiment = command.spawn().unwrap();
+    let pid = experiment.id().unwrap();
+    eventually("a fault is active", async || {
+        for number in 1..=3 {
+            if let Some((_, state)) = system.look(&format!("{}/fault", system.inventory(number))).await
+                && !state["active"].is_null()
+            {
+                return Some(());
+            }
+        }
+        None
+    })
+    .await;
+    signal(pid, Signal::INT);
+    assert_eq!(experiment.wait().await.unwrap().code(), Some(130));
+    let report: Value = serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["verdict"], "aborted", "{report}");
+    system.steady().await;
+    for number in 1..=3 {
+        let state: Value = system.get(&format!("{}/fault", system.inventory(number))).await;
+        assert!(state["active"].is_null(), "{state}");
+    }
+    system.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_experiment_ends_the_system_that_it_started() {
     let _turn = crate::harness::turn().await;
     let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("out/report.json");
+    std::fs::create_dir(dir.path().join("out")).unwrap();
     for (millis, which) in [(100, Signal::INT), (1000, Signal::TERM), (8000, Signal::INT)] {
+        // What an earlier experiment left must not pass for the result of this one.
+        std::fs::write(&report, r#"{"schema":1,"verdict":"pass"}"#).unwrap();
         let mut command = crate::harness::tolerancia(&["experiment", "--quick"]);
         command
             .env("TMPDIR", dir.path())
@@ -145,6 +185,9 @@ async fn an_interrupted_experiment_ends_the_system_that_it_started() {
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         };
         run.code(130);
+        let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+        assert_eq!(report["verdict"], "aborted", "after {millis} ms: {report}");
+        assert_eq!(report["schema"], 1, "after {millis} ms: {report}");
         assert_eq!(leftovers(dir.path()), [""; 0], "after {millis} ms");
         let data: Vec<_> = std::fs::read_dir(dir.path())
             .unwrap()

@@ -2,7 +2,7 @@
 //!
 //! 1. *Steady state*: every service healthy, every instance ON, a query and an order work.
 //! 2. *Baseline*: the load of the scenario on the healthy system.
-//! 3. Per fault and trial: a random instance, a random moment of the health-check cycle; inject, wait for the
+//! 3. Per fault and trial: an instance (in a random order, so that each rests), a random moment of the health-check cycle; inject, wait for the
 //!    monitor's own event, hold, clear (a crash is repaired by whoever supervises the process), wait for ON,
 //!    be steady again. The load runs throughout.
 //! 4. *Clean-up*, always: on success, on an error, on an interruption, on a panic. Faults that cannot be
@@ -14,20 +14,24 @@
 //! could not be carried out, 130 when it was interrupted (the report then says `aborted`).
 
 mod cleanup;
+mod log;
 pub(crate) mod record;
 mod runner;
 mod sse;
 mod steady;
 mod traffic;
 mod trial;
+mod turns;
 pub(crate) mod verify;
 mod watch;
 
 use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
+use tolerancia_wire::Stamp;
 
 use crate::inject::InjectError;
+use crate::report;
 use crate::scenario::{self, Scenario, ScenarioError};
 
 /// Arguments of `tolerancia experiment`.
@@ -61,21 +65,36 @@ pub struct ExperimentArgs {
 }
 
 impl ExperimentArgs {
-    /// Reads the scenario and tries the out directory, so that a mistake is told before anything is started.
+    /// Reads the scenario and tries the out directory, so that a mistake is told before anything is started. An
+    /// older report there is removed: whatever happens now, it is not the result.
     ///
     /// # Errors
     /// When the scenario is not usable or the out directory cannot be written.
     pub fn check(&self) -> Result<(), ExperimentError> {
+        self.usable()?;
+        report::remove(&self.out).map_err(|error| self.unwritable(&error))
+    }
+
+    fn usable(&self) -> Result<(), ExperimentError> {
         self.plan()?;
-        let unwritable = |error: std::io::Error| ExperimentError::Out {
-            dir: self.out.clone(),
-            cause: error.to_string(),
-        };
+        let unwritable = |error: std::io::Error| self.unwritable(&error);
         std::fs::create_dir_all(&self.out).map_err(unwritable)?;
         // The only way to know is to write.
         let probe = self.out.join(".writable");
         std::fs::write(&probe, b"").map_err(unwritable)?;
         std::fs::remove_file(&probe).map_err(unwritable)
+    }
+
+    fn unwritable(&self, error: &std::io::Error) -> ExperimentError {
+        ExperimentError::Out {
+            dir: self.out.clone(),
+            cause: error.to_string(),
+        }
+    }
+
+    /// The seed, chosen now unless it was given.
+    fn seed(&mut self) -> u64 {
+        *self.seed.get_or_insert_with(|| u64::from(rand::random::<u32>()))
     }
 
     /// The scenario with what the arguments change in it.
@@ -165,12 +184,49 @@ pub enum ExperimentError {
     /// The log cannot be read.
     #[error("the log cannot be checked: {0}")]
     Bus(#[from] tolerancia_bus::BusError),
+    /// The log is not the one that the replicas read.
+    #[error(
+        "{0}: set KAFKA_BOOTSTRAP_SERVERS to the Kafka of the system under experiment; without it, the embedded \
+         broker of `tolerancia up` is meant"
+    )]
+    OtherLog(String),
     /// Faults may still be active.
     #[error("clean-up failed: {0}; end it with `tolerancia inject clear --instance N`")]
     Cleanup(String),
     /// A programming error; the faults were cleared all the same.
     #[error("the experiment stopped on an internal error: {0}")]
     Internal(String),
+}
+
+/// Writes the report of an experiment in which nothing was measured: with `failure`, because it could not be carried
+/// out; without, because it was interrupted. It is to be written before anything is started, so that however
+/// this process ends there is a report, and a true one. [`run`] replaces it.
+///
+/// # Errors
+/// When the scenario is not usable or the out directory cannot be written.
+pub fn announce(args: &mut ExperimentArgs, target: &Target, failure: Option<String>) -> Result<(), ExperimentError> {
+    let (scenario, seed, now) = (args.plan()?, args.seed(), Stamp::now());
+    let mut record = record::Record::default();
+    if failure.is_none() {
+        record.notes.push("ended before anything was measured".to_owned());
+    }
+    let report = report::build(&report::Facts {
+        args,
+        pace: scenario.pace(args.quick),
+        scenario: &scenario,
+        seed,
+        started: now,
+        ended: now,
+        target,
+        detector: String::new(),
+        record: &record,
+        transitions: &[],
+        observations: &[],
+        verified: &verify::Verified::default(),
+        aborted: true,
+        failure,
+    });
+    report::write(&args.out, &report).map_err(|error| args.unwritable(&error))
 }
 
 /// Carries the experiment out on `target`, writes the report, prints the table (or, with `--json`, the report)
@@ -184,7 +240,7 @@ pub async fn run(
     target: Target,
     shutdown: CancellationToken,
 ) -> Result<ExperimentOutcome, ExperimentError> {
-    runner::run(args, target, shutdown).await
+    runner::run(args, target, shutdown, log::ends).await
 }
 
 #[cfg(test)]

@@ -53,9 +53,19 @@ impl Window {
 }
 
 impl Trial {
-    /// From activation to recovery; of a trial without one, to the steady state after it, or open.
-    pub(crate) fn window(&self) -> Window {
-        let end = self.recovered.or(self.over);
+    /// In which the instance's OFFs have an explanation: from activation to recovery; of a trial without one, to
+    /// the steady state after it, or open.
+    pub(crate) fn explained(&self) -> Window {
+        self.until(self.recovered.or(self.over))
+    }
+
+    /// In which the fault is there for clients to suffer from: from activation to the end of the fault, which for
+    /// a crash is the recovery. The healthy time after it would only dilute what was measured.
+    pub(crate) fn during(&self) -> Window {
+        self.until(self.cleared.or(self.recovered).or(self.over))
+    }
+
+    fn until(&self, end: Option<Stamp>) -> Window {
         Window {
             from_ns: self.activated.mono_ns,
             to_ns: end.map_or(u64::MAX, |end| end.mono_ns),
@@ -105,7 +115,7 @@ pub(crate) fn false_alarms<'a>(transitions: &'a [Transition], trials: &[Trial]) 
     let explained = |off: &Transition| {
         trials
             .iter()
-            .any(|trial| trial.instance == off.instance && trial.window().holds(off.stamp.mono_ns))
+            .any(|trial| trial.instance == off.instance && trial.explained().holds(off.stamp.mono_ns))
     };
     transitions.iter().filter(|t| is_off(t) && !explained(t)).collect()
 }
@@ -164,6 +174,15 @@ pub(crate) mod tests {
         assert_eq!(latency.repair_ms(), Some(1300.0));
         let crash = trial(1, 1000, 1010, None, 3000);
         assert_eq!(crash.repair_ms(), Some(2000.0));
+    }
+
+    #[test]
+    fn clients_suffer_only_while_the_fault_is_there() {
+        let latency = trial(1, 1000, 1150, Some(1700), 3000);
+        assert!(latency.during().holds(1_700_000_000) && !latency.during().holds(1_700_000_001));
+        assert!(latency.explained().holds(2_999_000_000));
+        let crash = trial(1, 1000, 1010, None, 3000);
+        assert_eq!(crash.during(), crash.explained());
     }
 
     #[test]

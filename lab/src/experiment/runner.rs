@@ -9,16 +9,20 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tolerancia_bus::BusConfig;
 use tolerancia_core::ReplicaId;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::time::mono_ns;
 
+use super::log::Ends;
 use super::record::{Record, Trial, Window};
 use super::steady::Steady;
 use super::traffic::Traffic;
+use super::turns::turns;
 use super::verify::{self, Verified};
 use super::watch::Watch;
-use super::{ExperimentArgs, ExperimentError, ExperimentOutcome, Target, cleanup};
+use super::{ExperimentArgs, ExperimentError, ExperimentOutcome, Target, announce, cleanup, log};
+use crate::console;
 use crate::load::api::{Api, raise_file_limit};
 use crate::report::{self, Facts, Report, Verdict};
 use crate::scenario::{Pace, Scenario};
@@ -36,6 +40,8 @@ pub(super) struct Lab {
     pub(super) pace: Pace,
     pub(super) progress: Progress,
     seed: u64,
+    /// How the log is reached.
+    ends: fn(BusConfig) -> Ends,
     steady: Steady,
     traffic: Traffic,
     watch: OnceLock<Watch>,
@@ -52,11 +58,14 @@ impl Drop for Lab {
 }
 
 pub(super) async fn run(
-    args: ExperimentArgs,
+    mut args: ExperimentArgs,
     target: Target,
     shutdown: CancellationToken,
+    ends: fn(BusConfig) -> Ends,
 ) -> Result<ExperimentOutcome, ExperimentError> {
-    args.check()?;
+    args.usable()?;
+    let seed = args.seed();
+    announce(&mut args, &target, None)?;
     raise_file_limit();
     let scenario = args.plan()?;
     let started = Stamp::now();
@@ -65,7 +74,8 @@ pub(super) async fn run(
         pace: scenario.pace(args.quick),
         scenario,
         progress: Progress::start(),
-        seed: args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
+        seed,
+        ends,
         steady: Steady::new(api.clone(), target.clone()),
         traffic: Traffic::new(api, shutdown.clone()),
         watch: OnceLock::new(),
@@ -130,10 +140,7 @@ pub(super) async fn run(
         aborted: shutdown.is_cancelled(),
         failure: failure.as_ref().map(ToString::to_string),
     });
-    let written = report::write(&args.out, &report).map_err(|error| ExperimentError::Out {
-        dir: args.out.clone(),
-        cause: error.to_string(),
-    });
+    let written = report::write(&args.out, &report).map_err(|error| args.unwritable(&error));
     if let Some(failure) = failure {
         return Err(failure);
     }
@@ -150,9 +157,9 @@ pub(super) async fn run(
 
 fn show(args: &ExperimentArgs, report: &Report) {
     if args.json {
-        println!("{}", report::json(report));
+        console::out(report::json(report));
     } else {
-        println!("{}", report::table(report, &args.out));
+        console::out(report::table(report, &args.out));
     }
 }
 
@@ -165,6 +172,10 @@ impl Lab {
             .await
             .map_err(ExperimentError::NotSteady)?;
         self.steady.no_fault_is_active().await?;
+        // The replicas first: the log only grows.
+        let replicas = self.steady.replicas().await;
+        let bus = &self.target.bus;
+        log::check(replicas, &bus.bootstrap, (self.ends)(bus.clone())).await?;
         let watch = Watch::open(&self.target.monitor_url, self.stop.clone()).await?;
         self.watch.set(watch).expect("the course runs once");
         let products = self.steady.products().await.map_err(ExperimentError::NotSteady)?;
@@ -185,11 +196,14 @@ impl Lab {
         });
 
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let replicas = u8::try_from(self.target.replicas).unwrap_or(u8::MAX);
+        let mut turns = turns(replicas, &mut rng);
         for (fault, spec) in self.scenario.faults.iter().enumerate() {
             for number in 1..=self.pace.trials {
                 let of = self.pace.trials;
                 self.progress.live(format!("{}: trial {number} of {of}", spec.fault));
-                self.trial(fault, spec, &mut rng).await?;
+                let instance = turns.next().expect("there are replicas, and turns have no end");
+                self.trial(fault, spec, instance, &mut rng).await?;
                 self.tell(spec.fault.name(), number);
                 if let Err(missing) = self.steady.wait(self.pace.settle, &self.progress).await {
                     // The system did not come back: that is a result, and no ground for further trials.

@@ -74,7 +74,8 @@ impl Paper {
 }
 
 async fn health() -> Json<Value> {
-    let health = json!({ "status": "UP", "service": "s", "instance": "1", "pid": 1, "version": "0", "uptime_s": 9.0 });
+    let health = json!({ "status": "UP", "service": "s", "instance": "1", "pid": 1, "version": "0", "uptime_s": 9.0,
+        "applied": { "0": 3 } });
     Json(health)
 }
 
@@ -140,6 +141,16 @@ fn args(dir: &std::path::Path) -> ExperimentArgs {
     }
 }
 
+/// The log of paper is as long as it need be.
+async fn carry_out(
+    args: ExperimentArgs,
+    target: Target,
+    shutdown: CancellationToken,
+) -> Result<ExperimentOutcome, ExperimentError> {
+    let ends = |_| -> log::Ends { Box::pin(async { Ok([(0, 1000)].into()) }) };
+    runner::run(args, target, shutdown, ends).await
+}
+
 fn report(args: &ExperimentArgs) -> Report {
     serde_json::from_slice(&std::fs::read(args.out.join("report.json")).unwrap()).unwrap()
 }
@@ -153,7 +164,7 @@ async fn an_interruption_clears_every_fault_and_leaves_a_partial_report() {
         paper.injected.notified().await;
         shutdown.cancel();
     };
-    let (outcome, ()) = tokio::join!(run(args.clone(), target, shutdown.clone()), interrupt);
+    let (outcome, ()) = tokio::join!(carry_out(args.clone(), target, shutdown.clone()), interrupt);
     assert_eq!(outcome.unwrap(), ExperimentOutcome::Aborted);
     assert_eq!(paper.asked(), ["delete 1", "delete 2", "delete 3", "put"]);
     let report = report(&args);
@@ -171,7 +182,9 @@ async fn an_error_clears_every_fault() {
         ..Paper::default()
     };
     let target = paper.serve().await;
-    let error = run(args.clone(), target, CancellationToken::new()).await.unwrap_err();
+    let error = carry_out(args.clone(), target, CancellationToken::new())
+        .await
+        .unwrap_err();
     assert!(matches!(error, ExperimentError::Inject(_)), "{error}");
     assert_eq!(paper.asked(), ["delete 1", "delete 2", "delete 3", "put"]);
     assert_eq!(report(&args).verdict, Verdict::Error);
@@ -185,11 +198,57 @@ async fn somebody_elses_fault_is_neither_measured_nor_cleared() {
         ..Paper::default()
     };
     let target = paper.serve().await;
-    let error = run(args(dir.path()), target, CancellationToken::new())
+    let error = carry_out(args(dir.path()), target, CancellationToken::new())
         .await
         .unwrap_err();
     assert!(error.to_string().contains("fault crash is active"), "{error}");
     assert!(paper.asked().is_empty());
+}
+
+#[tokio::test]
+async fn another_kafka_is_told_before_any_fault_is_injected() {
+    let dir = tempfile::tempdir().unwrap();
+    let (paper, args) = (Paper::default(), args(dir.path()));
+    let target = paper.serve().await;
+    let ends = |_| -> log::Ends { Box::pin(async { Ok([(0, 2)].into()) }) };
+    let error = runner::run(args.clone(), target, CancellationToken::new(), ends)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("KAFKA_BOOTSTRAP_SERVERS"), "{error}");
+    assert!(paper.asked().is_empty());
+    assert_eq!(report(&args).verdict, Verdict::Error);
+}
+
+#[tokio::test]
+async fn no_older_report_stands_for_an_experiment_that_did_not_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut args = args(dir.path());
+    let target = Paper::default().serve().await;
+    std::fs::create_dir_all(&args.out).unwrap();
+    let names = ["report.json", "report.md", "report.html"];
+    for name in names {
+        std::fs::write(args.out.join(name), "pass").unwrap();
+    }
+    args.check().unwrap();
+    for name in names {
+        assert!(!args.out.join(name).exists(), "{name} is still there");
+    }
+    announce(&mut args, &target, None).unwrap();
+    let aborted = report(&args);
+    assert_eq!(
+        (aborted.schema, aborted.verdict, aborted.seed),
+        (1, Verdict::Aborted, 1)
+    );
+    announce(&mut args, &target, Some("no broker".to_owned())).unwrap();
+    let failed = report(&args);
+    assert_eq!(
+        (failed.verdict, failed.notes),
+        (Verdict::Error, vec!["no broker".to_owned()])
+    );
+    for name in names {
+        assert!(!std::fs::read_to_string(args.out.join(name)).unwrap().contains("PASS"));
+    }
+    assert_eq!(std::fs::read_dir(&args.out).unwrap().count(), names.len());
 }
 
 #[test]

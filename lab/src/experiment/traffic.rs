@@ -7,6 +7,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tolerancia_core::ledger::Refusal;
 use tolerancia_core::{OrderId, ProductId};
 use tolerancia_wire::order::OrderRequest;
 use tolerancia_wire::time::mono_ns;
@@ -21,6 +22,9 @@ use crate::load::stats::End;
 use crate::load::{KEPT_ORDERS, Operation};
 use crate::oracle::{OrderAnswer, Told};
 use crate::scenario::Load;
+
+/// One order out of so many is sent again: clients that lost an answer do that.
+const AGAIN: u64 = 20;
 
 /// The load of an experiment.
 #[derive(Debug)]
@@ -118,6 +122,7 @@ impl Clients {
         let (end, told) = match self.api.query(&product).await {
             Ok(voted) => {
                 let told = Told::Stock {
+                    asked: product.clone(),
                     product: voted.product_id,
                     version: voted.version,
                     stock: voted.stock,
@@ -131,35 +136,51 @@ impl Clients {
         self.keep(Operation::QueryInventory, tick.intended_ns, end, told);
     }
 
-    async fn order(&self, tick: Tick, product: ProductId, quantity: u64) {
+    async fn order(&self, tick: Tick, product_id: ProductId, quantity: u64) {
         let key = format!("{}-{}", self.run, tick.number);
-        let request = OrderRequest {
-            product_id: product.clone(),
-            quantity,
+        let request = OrderRequest { product_id, quantity };
+        let answer = self.send(&request, &key, tick.intended_ns, None).await;
+        if tick.number % AGAIN == AGAIN - 1 && answer != OrderAnswer::Unknown {
+            self.send(&request, &key, mono_ns(), Some(answer)).await;
+        }
+        let (OrderAnswer::Confirmed { order, .. } | OrderAnswer::Pending { order }) = answer else {
+            return;
         };
-        let (end, answer, order) = match self.api.order(&request, Some(&key)).await {
-            Ok(Ordered::Confirmed { order, version }) => {
-                self.learn(&product, version);
-                (End::Success, OrderAnswer::Confirmed { order, version }, Some(order))
-            }
-            Ok(Ordered::Pending { order }) => {
-                let end = End::Failed(Failure::Pending);
-                (end, OrderAnswer::Pending { order }, Some(order))
-            }
-            Ok(Ordered::Rejected { reason }) => (End::Rejected(reason), OrderAnswer::Rejected, None),
-            Err(failure) => (End::Failed(failure), OrderAnswer::Unknown, None),
-        };
-        let told = Told::Order {
-            key: OrderId::from_key(0, &key).key_part(),
-            answer,
-        };
-        self.keep(Operation::CreateOrder, tick.intended_ns, end, Some(told));
-        let due = order.and_then(|order| lock(&self.open).push((order, product)));
+        let due = lock(&self.open).push((order, request.product_id));
         if let Some((order, product)) = due {
             self.cancel(order, product).await;
         }
     }
 
+    /// Sends an order, for the first time or once more.
+    async fn send(
+        &self,
+        request: &OrderRequest,
+        key: &str,
+        intended_ns: u64,
+        first: Option<OrderAnswer>,
+    ) -> OrderAnswer {
+        let (end, answer) = match self.api.order(request, Some(key)).await {
+            Ok(Ordered::Confirmed { order, version }) => {
+                self.learn(&request.product_id, version);
+                (End::Success, OrderAnswer::Confirmed { order, version })
+            }
+            Ok(Ordered::Pending { order }) => (End::Failed(Failure::Pending), OrderAnswer::Pending { order }),
+            Ok(Ordered::Rejected { reason }) => (End::Rejected(reason), OrderAnswer::Rejected),
+            Err(failure @ Failure::Status(422)) => (End::Failed(failure), OrderAnswer::Conflict),
+            Err(failure) => (End::Failed(failure), OrderAnswer::Unknown),
+        };
+        let told = Told::Order {
+            key: OrderId::from_key(0, key).key_part(),
+            asked: request.clone(),
+            answer,
+            first,
+        };
+        self.keep(Operation::CreateOrder, intended_ns, end, Some(told));
+        answer
+    }
+
+    /// Cancels an order, which is done once for each.
     async fn cancel(&self, order: OrderId, product: ProductId) {
         let started_ns = mono_ns();
         let (end, told) = match self.api.cancel(order).await {
@@ -167,7 +188,14 @@ impl Clients {
                 self.learn(&product, version);
                 (End::Success, Some(Told::Cancelled { order }))
             }
-            Ok(Cancelled::Refused) => (End::Rejected("refused".to_owned()), None),
+            Ok(Cancelled::Refused(reason)) => {
+                let end = End::Rejected("refused".to_owned());
+                (end, Some(Told::Refused { order, reason }))
+            }
+            Err(failure @ Failure::Status(404)) => {
+                let reason = Refusal::UnknownOrder;
+                (End::Failed(failure), Some(Told::Refused { order, reason }))
+            }
             Err(failure) => (End::Failed(failure), None),
         };
         self.keep(Operation::CancelOrder, started_ns, end, told);

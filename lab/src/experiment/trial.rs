@@ -27,11 +27,9 @@ impl Lab {
         &self,
         fault: usize,
         spec: &FaultSpec,
+        instance: ReplicaId,
         rng: &mut ChaCha8Rng,
     ) -> Result<(), ExperimentError> {
-        let replicas = u8::try_from(self.target.replicas).unwrap_or(u8::MAX);
-        let number = rng.random_range(1..=replicas);
-        let instance = ReplicaId::new(number).expect("counted from 1");
         sleep(CYCLE.mul_f64(rng.random())).await;
 
         let url = &self.target.inventory_urls[instance.index()];

@@ -59,7 +59,13 @@ pub(crate) async fn verify(
         let judge = |seen: &Observation| Some((seen.intended_ns, truth.judge(seen.told.as_ref()?)?));
         return Ok(Verified {
             complete: true,
-            findings: observations.iter().filter_map(judge).collect(),
+            // What the ledger has wrong has no instant.
+            findings: truth
+                .audited()
+                .iter()
+                .map(|finding| (0, finding.clone()))
+                .chain(observations.iter().filter_map(judge))
+                .collect(),
             records,
             unreadable: truth.unreadable(),
             unequal,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tolerancia_core::ledger::Refusal;
 use tolerancia_core::{OrderId, ProductId};
 use tolerancia_wire::inventory::{VotedInventory, VotedProduct};
 use tolerancia_wire::order::OrderRequest;
@@ -69,7 +70,7 @@ pub(crate) enum Cancelled {
     /// 200.
     Done { version: Option<u64> },
     /// 409: a valid answer.
-    Refused,
+    Refused(Refusal),
 }
 
 /// What the answers about orders have in common.
@@ -78,6 +79,12 @@ struct OrderBody {
     order_id: Option<OrderId>,
     version: Option<u64>,
     reason: Option<String>,
+}
+
+/// A cancel that was refused.
+#[derive(Deserialize)]
+struct RefusedBody {
+    reason: Refusal,
 }
 
 /// The system as its clients see it.
@@ -147,7 +154,7 @@ impl Api {
         let (status, body) = send(self.http.post(format!("{}/orders/{order}/cancel", self.orders))).await?;
         match status {
             StatusCode::OK => read(&body).map(|OrderBody { version, .. }| Cancelled::Done { version }),
-            StatusCode::CONFLICT => Ok(Cancelled::Refused),
+            StatusCode::CONFLICT => read(&body).map(|RefusedBody { reason }| Cancelled::Refused(reason)),
             StatusCode::ACCEPTED => Err(Failure::Pending),
             status => Err(Failure::Status(status.as_u16())),
         }

@@ -19,6 +19,7 @@ use super::pool::Pool;
 use super::schedule::{Schedule, Tick};
 use super::stats::{End, Operation, Recorder};
 use super::{KEPT_ORDERS, LoadArgs, LoadKind, LoadOutcome};
+use crate::console;
 use crate::http;
 use crate::ui::Progress;
 
@@ -83,9 +84,9 @@ pub(super) async fn run(args: LoadArgs, shutdown: CancellationToken) -> Result<L
         },
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&outcome)?);
+        console::out(serde_json::to_string_pretty(&outcome)?);
     } else {
-        print!("{outcome}");
+        console::out(outcome.to_string().trim_end());
     }
     Ok(outcome)
 }
@@ -127,7 +128,7 @@ impl Shared {
         let started_ns = mono_ns();
         let end = match self.api.cancel(order).await {
             Ok(Cancelled::Done { .. }) => End::Success,
-            Ok(Cancelled::Refused) => End::Rejected("refused".to_owned()),
+            Ok(Cancelled::Refused(_)) => End::Rejected("refused".to_owned()),
             Err(failure) => End::Failed(failure),
         };
         self.record(Operation::CancelOrder, started_ns, end);

@@ -50,6 +50,7 @@ fn truth() -> Truth {
 
 fn stock(version: u64, available: u64, reserved: u64, fresh: bool, known: Option<u64>) -> Told {
     Told::Stock {
+        asked: product(),
         product: product(),
         version,
         stock: Stock { available, reserved },
@@ -59,16 +60,54 @@ fn stock(version: u64, available: u64, reserved: u64, fresh: bool, known: Option
 }
 
 fn told(key: &str, answer: OrderAnswer) -> Told {
+    let quantity = match key {
+        "b" => 1000,
+        "c" => 7,
+        _ => 5,
+    };
+    told_of(key, quantity, answer)
+}
+
+fn told_of(key: &str, quantity: u64, answer: OrderAnswer) -> Told {
     Told::Order {
         key: order(0, key).key_part(),
+        asked: OrderRequest {
+            product_id: product(),
+            quantity,
+        },
         answer,
+        first: None,
+    }
+}
+
+fn again(key: &str, first: OrderAnswer, then: OrderAnswer) -> Told {
+    match told(key, then) {
+        Told::Order { key, asked, answer, .. } => Told::Order {
+            key,
+            asked,
+            answer,
+            first: Some(first),
+        },
+        other => other,
+    }
+}
+
+fn refused(key: &str, reason: Refusal) -> Told {
+    Told::Refused {
+        order: order(0, key),
+        reason,
+    }
+}
+
+fn confirms(key: &str, version: u64) -> OrderAnswer {
+    OrderAnswer::Confirmed {
+        order: order(0, key),
+        version: Some(version),
     }
 }
 
 fn confirmed(key: &str, version: u64) -> Told {
-    let order = order(0, key);
-    let version = Some(version);
-    told(key, OrderAnswer::Confirmed { order, version })
+    told(key, confirms(key, version))
 }
 
 #[test]
@@ -86,10 +125,18 @@ fn what_the_log_says_is_right() {
         told("a", OrderAnswer::Unknown),
         told("c", OrderAnswer::Pending { order: order(0, "c") }),
         Told::Cancelled { order: order(0, "a") },
+        refused("a", Refusal::AlreadyReleased),
+        refused("b", Refusal::NeverConfirmed),
+        refused("gone", Refusal::UnknownOrder),
+        again("a", confirms("a", 1), confirms("a", 1)),
+        again("a", confirms("a", 1), OrderAnswer::Unknown),
+        again("b", OrderAnswer::Rejected, OrderAnswer::Rejected),
+        again("c", OrderAnswer::Pending { order: order(0, "c") }, confirms("c", 3)),
     ] {
         assert_eq!(truth.judge(&right), None, "{right:?}");
     }
     assert_eq!(truth.ends(), &BTreeMap::from([(0, 6)]));
+    assert!(truth.audited().is_empty(), "{:?}", truth.audited());
 }
 
 #[test]
@@ -100,6 +147,7 @@ fn a_planted_wrong_answer_is_found() {
         stock(2, 95, 5, true, None),
         stock(99, 95, 5, true, None),
         Told::Stock {
+            asked: "PROD-009".parse().unwrap(),
             product: "PROD-009".parse().unwrap(),
             version: 0,
             stock: Stock {
@@ -114,6 +162,69 @@ fn a_planted_wrong_answer_is_found() {
         confirmed("a", 2),
         confirmed("b", 2),
         told("c", OrderAnswer::Rejected),
+    ] {
+        assert!(matches!(truth.judge(&wrong), Some(Finding::Wrong(_))), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_answer_about_something_else_is_found() {
+    let truth = truth();
+    for wrong in [
+        // True of the product that it names, but another one was asked for.
+        Told::Stock {
+            asked: "PROD-009".parse().unwrap(),
+            product: product(),
+            version: 0,
+            stock: Stock {
+                available: 100,
+                reserved: 0,
+            },
+            fresh: true,
+            known: None,
+        },
+        // Two orders were given one id.
+        told("c", confirms("a", 1)),
+        told("c", OrderAnswer::Pending { order: order(0, "a") }),
+        // The log has another quantity.
+        told_of("a", 4, confirms("a", 1)),
+        told_of("b", 1, OrderAnswer::Rejected),
+        // Nobody can have decided that.
+        told("never sent", OrderAnswer::Rejected),
+        told("a", OrderAnswer::Conflict),
+    ] {
+        assert!(matches!(truth.judge(&wrong), Some(Finding::Wrong(_))), "{wrong:?}");
+    }
+    let mut told = told("a", confirms("a", 1));
+    if let Told::Order { asked, .. } = &mut told {
+        asked.product_id = "PROD-009".parse().unwrap();
+    }
+    assert!(matches!(truth.judge(&told), Some(Finding::Wrong(_))), "{told:?}");
+}
+
+#[test]
+fn a_refusal_that_the_log_contradicts_is_found() {
+    let truth = truth();
+    for wrong in [
+        refused("a", Refusal::NeverConfirmed),
+        refused("c", Refusal::NeverConfirmed),
+        refused("c", Refusal::AlreadyReleased),
+        refused("c", Refusal::UnknownOrder),
+    ] {
+        assert!(matches!(truth.judge(&wrong), Some(Finding::Wrong(_))), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_order_that_is_sent_again_must_be_answered_alike() {
+    let truth = truth();
+    let two = again("a", confirms("a", 1), confirms("c", 3));
+    assert!(matches!(truth.judge(&two), Some(Finding::Doubled(_))), "{two:?}");
+    for wrong in [
+        again("a", confirms("a", 1), OrderAnswer::Rejected),
+        again("a", OrderAnswer::Rejected, confirms("a", 1)),
+        again("a", confirms("a", 1), OrderAnswer::Pending { order: order(0, "a") }),
+        again("a", confirms("a", 1), OrderAnswer::Conflict),
     ] {
         assert!(matches!(truth.judge(&wrong), Some(Finding::Wrong(_))), "{wrong:?}");
     }

@@ -122,7 +122,7 @@ fn fault_report(facts: &Facts<'_>, fault: usize) -> FaultReport {
         .iter()
         .filter(|trial| trial.fault == fault)
         .collect();
-    let windows: Vec<Window> = trials.iter().map(|trial| trial.window()).collect();
+    let windows: Vec<Window> = trials.iter().map(|trial| trial.during()).collect();
     let during = |ns: u64| windows.iter().any(|window| window.holds(ns));
     let summary = |time: fn(&Trial) -> Option<f64>| {
         let times: Vec<f64> = trials.iter().copied().filter_map(time).collect();
@@ -224,9 +224,12 @@ fn oracle(facts: &Facts<'_>) -> OracleReport {
     };
     let found = |wanted: fn(&Finding) -> bool| findings.iter().filter(|(_, finding)| wanted(finding)).count() as u64;
     let acknowledged = |told: &Told| match told {
-        Told::Order { answer, .. } => matches!(answer, OrderAnswer::Confirmed { .. } | OrderAnswer::Pending { .. }),
+        // An order that was sent again is still one order.
+        Told::Order {
+            answer, first: None, ..
+        } => matches!(answer, OrderAnswer::Confirmed { .. } | OrderAnswer::Pending { .. }),
         Told::Cancelled { .. } => true,
-        Told::Stock { .. } => false,
+        Told::Order { .. } | Told::Refused { .. } | Told::Stock { .. } => false,
     };
     OracleReport {
         complete: *complete,

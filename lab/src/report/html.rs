@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::markdown::spread;
 use super::model::{FaultReport, Phase, Report, Verdict};
 use super::table::verdict;
-use super::{ms, percent, short};
+use super::{CLIENTS, ms, percent, short};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--good:#1a7f37;--bad:#c62828}\
@@ -126,6 +126,7 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
         phase(out, &fault.fault, &fault.during)?;
     }
     foot(out)?;
+    write!(out, "<p>{CLIENTS}</p>")?;
 
     let columns = [
         "fault",

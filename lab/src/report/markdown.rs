@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::model::{Phase, Report};
 use super::table::verdict;
-use super::{ms, percent, short};
+use super::{CLIENTS, ms, percent, short};
 use crate::statistics::Summary;
 
 /// Draws the report.
@@ -89,8 +89,7 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
 
     writeln!(
         out,
-        "\n## What clients saw\n\nFrom the activation of a fault to the instance being ON again; latencies count from the \
-         intended start of a request.\n\n\
+        "\n## What clients saw\n\n{CLIENTS}\n\n\
          | phase | requests | success | quorum | p50 ms | p95 ms | p99 ms | max ms | failures |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     )?;

@@ -18,20 +18,45 @@ pub use model::{
 };
 pub(crate) use table::table;
 
+/// What the figures of a phase are about.
+const CLIENTS: &str = "From the activation of a fault to its end, which for a crash is the instance being ON again; \
+     latencies count from the intended start of a request.";
+
 /// The report as `report.json` has it.
 #[must_use]
 pub fn json(report: &Report) -> String {
     serde_json::to_string_pretty(report).expect("the report has only text keys")
 }
 
-/// Writes the three files into an existing directory.
+/// The files of a report.
+const FILES: [&str; 3] = ["report.json", "report.md", "report.html"];
+
+/// Writes the three files into an existing directory, each in place of an older one at a stroke.
 ///
 /// # Errors
 /// When the directory cannot be written.
 pub fn write(dir: &Path, report: &Report) -> io::Result<()> {
-    std::fs::write(dir.join("report.json"), json(report) + "\n")?;
-    std::fs::write(dir.join("report.md"), markdown::render(report))?;
-    std::fs::write(dir.join("report.html"), html::render(report))
+    let texts = [json(report) + "\n", markdown::render(report), html::render(report)];
+    for (name, text) in FILES.into_iter().zip(texts) {
+        let part = dir.join(format!(".{name}.part"));
+        std::fs::write(&part, text)?;
+        std::fs::rename(&part, dir.join(name))?;
+    }
+    Ok(())
+}
+
+/// Takes the files of an older report away.
+///
+/// # Errors
+/// When there are such files and they stay.
+pub(crate) fn remove(dir: &Path) -> io::Result<()> {
+    for name in FILES {
+        match std::fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A number of milliseconds, or a dash.

@@ -122,7 +122,7 @@ pub struct FaultReport {
     pub ttr_ms: Option<Summary>,
     /// End of the fault to ON.
     pub repair_ms: Option<Summary>,
-    /// Requests from activation to ON.
+    /// Requests from activation to the end of the fault; for a crash, to ON.
     pub during: Phase,
     /// Answers meanwhile that contradict the log.
     pub wrong_answers: u64,
@@ -181,7 +181,7 @@ pub struct OracleReport {
     pub orders_acknowledged: u64,
     /// Those of them that are not in the log.
     pub orders_lost: u64,
-    /// Orders that took stock more than once.
+    /// Orders that took stock more than once, and products of which more was taken than was ordered.
     pub orders_doubled: u64,
     /// Whether all replicas, and the replayed log, have the same state.
     pub replicas_equal: bool,

@@ -35,6 +35,7 @@ impl Course {
             let order = tolerancia_core::OrderId::from_key(0, &n.to_string());
             match n % 2 {
                 0 => Told::Stock {
+                    asked: product.clone(),
                     product: product.clone(),
                     version: n,
                     stock: Stock {
@@ -46,6 +47,11 @@ impl Course {
                 },
                 _ => Told::Order {
                     key: order.key_part(),
+                    asked: tolerancia_wire::order::OrderRequest {
+                        product_id: product.clone(),
+                        quantity: 1,
+                    },
+                    first: None,
                     answer: OrderAnswer::Confirmed {
                         order,
                         version: Some(n),
@@ -259,6 +265,30 @@ fn everything_that_goes_wrong_misses_its_objective() {
     stopped.record.trials.truncate(3);
     stopped.transitions.truncate(6);
     assert!(stopped.missed().contains(&"trials/incorrect".to_owned()));
+}
+
+#[test]
+fn the_healthy_time_after_a_fault_dilutes_nothing() {
+    let mut course = Course::good();
+    // The whole of the latency fault, which was cleared after 500 ms; its instance was ON after 800 ms.
+    for seen in &mut course.observations {
+        if (2000..2500).contains(&(seen.intended_ns / 1_000_000)) {
+            seen.end = End::Failed(Failure::Status(503));
+        }
+    }
+    let latency = &course.report().faults[1];
+    assert_eq!(latency.during.requests, 51);
+    assert!(latency.during.success_rate.unwrap() < 0.02, "{:?}", latency.during);
+}
+
+#[test]
+fn a_fault_without_requests_meets_nothing() {
+    let mut course = Course::good();
+    course
+        .observations
+        .retain(|seen| !(2000..=2500).contains(&(seen.intended_ns / 1_000_000)));
+    let missed = ["p95_ms/latency", "success_rate/latency", "quorum_rate/latency"];
+    assert_eq!(course.missed(), missed);
 }
 
 #[test]
