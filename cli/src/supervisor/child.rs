@@ -1,7 +1,7 @@
 //! When a process that ended is started again. Pure: the time is passed in.
 //!
 //! One death is an accident: the process is back after a second. A process that keeps dying waits longer each
-//! time, so that it neither burns the processor nor floods the log. Half a minute of life makes it as new.
+//! time, so that it neither burns the processor nor floods the log. Ten seconds of life make it as new.
 
 use std::time::{Duration, Instant};
 

@@ -85,14 +85,7 @@ async fn load_reports_what_it_measured_until_the_signal() {
     system.down().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_experiment_that_is_interrupted_clears_its_fault_and_says_so() {
-    let system = System::up().await;
-    let out = system.dir().join("out");
-    let mut command = system.command(&["experiment", "--quick", "--out", out.to_str().unwrap()]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let experiment = command.spawn().unwrap();
-    let pid = experiment.id().unwrap();
+async fn a_fault_is_active(system: &System) {
     eventually("a fault is active", async || {
         for number in 1..=3 {
             if let Some((_, state)) = system.look(&format!("{}/fault", system.inventory(number))).await
@@ -104,6 +97,24 @@ async fn an_experiment_that_is_interrupted_clears_its_fault_and_says_so() {
         None
     })
     .await;
+}
+
+async fn no_fault_is_left(system: &System) {
+    for number in 1..=3 {
+        let state: Value = system.get(&format!("{}/fault", system.inventory(number))).await;
+        assert!(state["active"].is_null(), "{state}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_experiment_that_is_interrupted_clears_its_fault_and_says_so() {
+    let system = System::up().await;
+    let out = system.dir().join("out");
+    let mut command = system.command(&["experiment", "--quick", "--out", out.to_str().unwrap()]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let experiment = command.spawn().unwrap();
+    let pid = experiment.id().unwrap();
+    a_fault_is_active(&system).await;
     signal(pid, Signal::INT);
     let output = experiment.wait_with_output().await.unwrap();
     assert_eq!(
@@ -115,10 +126,7 @@ async fn an_experiment_that_is_interrupted_clears_its_fault_and_says_so() {
     let report: Value = serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["verdict"], "aborted", "{report}");
     system.steady().await;
-    for number in 1..=3 {
-        let state: Value = system.get(&format!("{}/fault", system.inventory(number))).await;
-        assert!(state["active"].is_null(), "{state}");
-    }
+    no_fault_is_left(&system).await;
     system.down().await;
 }
 
@@ -134,26 +142,13 @@ async fn nobody_need_read_along_for_a_fault_to_be_cleared() {
     }
     let mut experiment = command.spawn().unwrap();
     let pid = experiment.id().unwrap();
-    eventually("a fault is active", async || {
-        for number in 1..=3 {
-            if let Some((_, state)) = system.look(&format!("{}/fault", system.inventory(number))).await
-                && !state["active"].is_null()
-            {
-                return Some(());
-            }
-        }
-        None
-    })
-    .await;
+    a_fault_is_active(&system).await;
     signal(pid, Signal::INT);
     assert_eq!(experiment.wait().await.unwrap().code(), Some(130));
     let report: Value = serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["verdict"], "aborted", "{report}");
     system.steady().await;
-    for number in 1..=3 {
-        let state: Value = system.get(&format!("{}/fault", system.inventory(number))).await;
-        assert!(state["active"].is_null(), "{state}");
-    }
+    no_fault_is_left(&system).await;
     system.down().await;
 }
 

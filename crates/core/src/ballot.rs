@@ -238,10 +238,10 @@ impl Ballot {
 
     /// The highest version that a quorum of these replicas supports. `Some(None)`: a quorum knows no such
     /// product (which is older than any version).
-    fn best(&self, who: impl Fn(&Reply) -> bool) -> Option<Option<Versioned>> {
-        // (version, value) -> bit set of the replicas that list it. Absence is the version before all.
+    fn best(&self, takes_part: impl Fn(&Reply) -> bool) -> Option<Option<Versioned>> {
+        // (version, value) -> the replicas that list it. Absence is the version before all.
         let mut support: BTreeMap<Option<(u64, Reverse<Stock>)>, Vec<ReplicaId>> = BTreeMap::new();
-        for reply in self.replies.iter().filter(|reply| who(reply)) {
+        for reply in self.replies.iter().filter(|reply| takes_part(reply)) {
             let absent = reply.versions.is_empty().then_some(None);
             let listed = reply.versions.iter().map(|v| Some((v.version, Reverse(v.stock))));
             for claim in absent.into_iter().chain(listed) {

@@ -69,7 +69,7 @@ pub(crate) struct MonitorMetrics {
     replicas: usize,
     on: usize,
     quorum_lost: bool,
-    transitions: u64,
+    transitions: usize,
     uptime_s: f64,
     instances: Vec<InstanceMetrics>,
 }
@@ -201,7 +201,7 @@ impl Shared {
             replicas: view.status.replicas,
             on: view.status.on,
             quorum_lost: view.status.quorum_lost,
-            transitions: view.transitions.front().map_or(0, |_| view.transitions.len() as u64),
+            transitions: view.transitions.len(),
             uptime_s: self.started.elapsed().as_secs_f64(),
             instances: view
                 .status

@@ -195,7 +195,6 @@ async fn what_a_quorum_does_not_know_does_not_exist() {
     system.replicas[0].stock("GHOST", &[(3, 5)]);
     let (status, body) = system.get("/inventory/PROD-999").await;
     assert_eq!((status, &body["status"]), (404, &404.into()));
-    // The others have applied what is said to have made it, and know nothing of it.
     let (status, body) = system.get("/inventory/GHOST").await;
     assert_eq!(status, 404, "one replica alone cannot make a product: {body}");
 }

@@ -15,7 +15,7 @@ mod consecutive;
 use serde::{Deserialize, Serialize};
 
 pub use accrual::{Accrual, AccrualConfig};
-pub use burst::{Bursts, LATE_SPAN_NS, UNREACHABLE_SPAN_NS};
+pub use burst::{Bursts, UNREACHABLE_SPAN_NS};
 pub use consecutive::Consecutive;
 
 /// What one observation of an instance showed.
