@@ -92,6 +92,13 @@ async fn records_come_back_in_order_and_a_position_continues_exactly() {
     send(&producer, ORDER_EVENTS, 3000..3001).await;
     assert_eq!(numbers(&take(&mut end, 1).await), [3000]);
 
+    for (count, first) in [(1, 3000), (2500, 501), (9999, 0)] {
+        let mut newest = Consumer::new(&config, ORDER_EVENTS, Start::Newest(count))
+            .await
+            .unwrap();
+        assert_eq!(numbers(&take(&mut newest, 1).await)[0], first, "the newest {count}");
+    }
+
     let beyond = Consumer::new(&config, ORDER_EVENTS, Start::At(BTreeMap::from([(0, 9999)])))
         .await
         .unwrap_err();

@@ -219,12 +219,15 @@ async fn a_position_whose_records_were_deleted_is_an_error() {
     database.execute("delete from record", ()).await.unwrap();
     drop(database);
     broker.kill_and_restart();
-    let mut consumer = Consumer::new(&config, ERROR_QUEUE, Start::At(BTreeMap::from([(0, 3)])))
-        .await
-        .unwrap();
-    let error = timeout(PATIENCE, consumer.recv_batch(1))
-        .await
-        .expect("an answer")
-        .unwrap_err();
-    assert!(matches!(error, BusError::Unreadable { .. }), "{error}");
+    for start in [BTreeMap::from([(0, 3)]), BTreeMap::new()] {
+        let error = Consumer::new(&config, ERROR_QUEUE, Start::At(start)).await.unwrap_err();
+        assert!(
+            matches!(error, BusError::Deleted { beginning: 10, .. }) && error.to_string().contains("retention.ms"),
+            "{error}"
+        );
+    }
+    // Who wants only what is left takes that.
+    let mut consumer = Consumer::new(&config, ERROR_QUEUE, Start::Newest(5)).await.unwrap();
+    send(&producer(&config), ERROR_QUEUE, 10..11).await;
+    assert_eq!(numbers(&take(&mut consumer, 1).await), [10]);
 }

@@ -44,8 +44,10 @@ pub enum Start {
     Beginning,
     /// With the first record that is written after [`Consumer::new`] was called.
     End,
-    /// With these offsets, per partition; partitions that are not named begin with their oldest record.
+    /// With these offsets, per partition; partitions that are not named begin with offset 0.
     At(BTreeMap<u16, u64>),
+    /// With so many records before the end of each partition, or with its oldest record if there are fewer.
+    Newest(u64),
 }
 
 /// Reads all partitions of one topic.
@@ -70,14 +72,25 @@ impl Consumer {
     ///
     /// # Errors
     /// When no broker answers in time, the topic does not exist, or [`Start::At`] names an offset beyond
-    /// the end of the log ([`BusError::NoSuchPosition`]).
+    /// the end of the log ([`BusError::NoSuchPosition`]) or before its beginning ([`BusError::Deleted`]).
     pub async fn new(config: &BusConfig, topic: &str, start: Start) -> Result<Self> {
-        Ok(Self::with_ends(config, topic, start).await?.0)
+        let begin = |partition: u16, low: u64, end: u64| match &start {
+            Start::Beginning => low,
+            Start::End => end,
+            Start::At(positions) => positions.get(&partition).copied().unwrap_or(0),
+            Start::Newest(count) => end.saturating_sub(*count).max(low),
+        };
+        Ok(Self::open(config, topic, begin).await?.0)
     }
 
-    /// The consumer, and the offset after each partition's last record when it was opened.
-    async fn with_ends(config: &BusConfig, topic: &str, start: Start) -> Result<(Self, BTreeMap<u16, u64>)> {
-        let link = Link::new(&config.bootstrap, format!("{} {topic}", config.client_id));
+    /// The consumer, and the offset after each partition's last record when it was opened. `begin` says where
+    /// to start in a partition with this first offset and this end.
+    async fn open(
+        config: &BusConfig,
+        topic: &str,
+        begin: impl Fn(u16, u64, u64) -> u64,
+    ) -> Result<(Self, BTreeMap<u16, u64>)> {
+        let link = Link::new(config, format!("{} {topic}", config.client_id));
         let inner = config.consumer().create_with_context(Context(Arc::clone(&link)));
         let inner: Arc<StreamConsumer<Context>> = Arc::new(inner.map_err(BusError::Config)?);
         let bounds = bounds(config, &inner, topic).await?;
@@ -86,11 +99,15 @@ impl Consumer {
         let mut next = BTreeMap::new();
         let mut assignment = TopicPartitionList::new();
         for (&partition, &(low, end)) in &bounds {
-            let position = match &start {
-                Start::Beginning => low,
-                Start::End => end,
-                Start::At(positions) => positions.get(&partition).copied().unwrap_or(low),
-            };
+            let position = begin(partition, low, end);
+            if position < low {
+                return Err(BusError::Deleted {
+                    topic: topic.to_owned(),
+                    partition,
+                    position,
+                    beginning: low,
+                });
+            }
             if position > end {
                 return Err(BusError::NoSuchPosition {
                     topic: topic.to_owned(),
@@ -205,24 +222,62 @@ fn is_final(error: &KafkaError) -> bool {
 /// # Errors
 /// As [`Consumer::new`], and [`BusError::Stalled`] when the broker delivers nothing for 15 s.
 pub async fn read_all(config: &BusConfig, topic: &str) -> Result<Vec<Message>> {
-    let (mut consumer, ends) = Consumer::with_ends(config, topic, Start::Beginning).await?;
+    let (mut consumer, ends) = Consumer::open(config, topic, |_, low, _| low).await?;
     let mut records = Vec::new();
     while ends
         .iter()
         .any(|(partition, end)| consumer.next.get(partition).is_some_and(|next| next < end))
     {
-        match tokio::time::timeout(STALL, consumer.recv_batch(CHUNK)).await {
-            Ok(batch) => records.extend(batch?),
-            Err(_) => {
-                return Err(BusError::Stalled {
-                    topic: topic.to_owned(),
-                    got: records.len(),
-                    wanted: ends.values().sum(),
-                });
-            }
-        }
+        let batch = tokio::time::timeout(STALL, consumer.recv_batch(CHUNK)).await;
+        records.extend(batch.map_err(|_| stalled(topic, records.len(), ends.values().sum()))??);
     }
     records.retain(|record: &Message| ends.get(&record.partition).is_some_and(|end| record.offset < *end));
     records.sort_by_key(|record| (record.partition, record.offset));
     Ok(records)
+}
+
+/// The record at one offset in each of these partitions of `topic`.
+///
+/// # Errors
+/// As [`Consumer::new`] with [`Start::At`], and [`BusError::Stalled`] when the broker delivers nothing for 15 s.
+pub async fn records_at(
+    config: &BusConfig,
+    topic: &str,
+    offsets: &BTreeMap<u16, u64>,
+) -> Result<BTreeMap<u16, Message>> {
+    let mut found = BTreeMap::new();
+    if offsets.is_empty() {
+        return Ok(found);
+    }
+    let begin = |partition: u16, _, end| offsets.get(&partition).copied().unwrap_or(end);
+    let (mut consumer, ends) = Consumer::open(config, topic, begin).await?;
+    for (&partition, &position) in offsets {
+        let end = ends.get(&partition).copied().unwrap_or(0);
+        if position >= end {
+            let topic = topic.to_owned();
+            return Err(BusError::NoSuchPosition {
+                topic,
+                partition,
+                position,
+                end,
+            });
+        }
+    }
+    while found.len() < offsets.len() {
+        let batch = tokio::time::timeout(STALL, consumer.recv_batch(CHUNK)).await;
+        for message in batch.map_err(|_| stalled(topic, found.len(), offsets.len() as u64))?? {
+            if offsets.contains_key(&message.partition) {
+                found.entry(message.partition).or_insert(message);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn stalled(topic: &str, got: usize, wanted: u64) -> BusError {
+    BusError::Stalled {
+        topic: topic.to_owned(),
+        got,
+        wanted,
+    }
 }

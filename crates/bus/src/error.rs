@@ -55,6 +55,20 @@ pub enum BusError {
         /// The end of the log.
         end: u64,
     },
+    /// The log has lost the position that was asked for.
+    #[error(
+        "{topic}/{partition} begins at offset {beginning}, offset {position} was deleted: nothing of it may be (retention.ms=-1, cleanup.policy=delete); begin with new topics, or restore the old one"
+    )]
+    Deleted {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u16,
+        /// What was asked for.
+        position: u64,
+        /// The first offset that is left.
+        beginning: u64,
+    },
     /// The brokers refuse to serve this consumer for good.
     #[error("{topic} cannot be read any further ({cause}): restart from a position that the log has")]
     Unreadable {

@@ -12,7 +12,7 @@ mod producer;
 mod topics;
 
 pub use config::BusConfig;
-pub use consumer::{Consumer, Message, Start, read_all};
+pub use consumer::{Consumer, Message, Start, read_all, records_at};
 pub use error::{BusError, Result};
 pub use producer::Producer;
 pub use topics::{end_offsets, ensure_topics, partition_count};

@@ -1,12 +1,14 @@
 //! Whether a client has a broker: one judgement for producers and consumers.
 //!
 //! librdkafka says at once when the last broker is lost, but not when one is back; that comes from a
-//! delivered record or from the statistics it makes every second. Its own log repeats every failed
+//! delivered record or from the statistics it makes every second. They also show a broker that is frozen:
+//! its connection stays, and requests wait for an answer that does not come. Its own log repeats every failed
 //! attempt to connect, so it goes to `debug` and an outage is told once, when it starts and when it ends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -14,21 +16,31 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, info, warn};
 
+use crate::BusConfig;
+
+/// How long a request may wait for the first byte of its answer, beyond the time that the broker may hold it.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// The state of one client's connections.
 #[derive(Debug)]
 pub(crate) struct Link {
     bootstrap: String,
     client: String,
+    /// After this long without a byte a broker that owes an answer is not there, in microseconds.
+    silence_us: u64,
     up: AtomicBool,
     /// An outage is only told by a client that was connected before: starting is not an outage.
     was_up: AtomicBool,
 }
 
 impl Link {
-    pub(crate) fn new(bootstrap: &str, client: impl Into<String>) -> Arc<Self> {
+    /// The link of the client of this name with the brokers of `config`.
+    pub(crate) fn new(config: &BusConfig, client: impl Into<String>) -> Arc<Self> {
+        let silence = SILENCE + config.fetch_wait;
         Arc::new(Self {
-            bootstrap: bootstrap.to_owned(),
+            bootstrap: config.bootstrap.clone(),
             client: client.into(),
+            silence_us: u64::try_from(silence.as_micros()).unwrap_or(u64::MAX),
             // Until librdkafka says otherwise, which for an unreachable broker it does at once.
             up: AtomicBool::new(true),
             was_up: AtomicBool::new(false),
@@ -68,9 +80,23 @@ struct Statistics {
     brokers: HashMap<String, Broker>,
 }
 
+/// <https://github.com/confluentinc/librdkafka/blob/master/STATISTICS.md>
 #[derive(serde::Deserialize)]
 struct Broker {
     state: String,
+    /// Requests whose answer is due.
+    #[serde(default)]
+    waitresp_cnt: i64,
+    /// Microseconds since a byte came; −1: none came yet.
+    #[serde(default)]
+    rxidle: i64,
+}
+
+impl Broker {
+    fn is_there(&self, silence_us: u64) -> bool {
+        let silent = u64::try_from(self.rxidle).is_ok_and(|idle| idle > silence_us);
+        self.state == "UP" && !(self.waitresp_cnt > 0 && silent)
+    }
 }
 
 impl ClientContext for Context {
@@ -90,12 +116,46 @@ impl ClientContext for Context {
         let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) else {
             return;
         };
-        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+        let silence_us = self.0.silence_us;
+        if statistics.brokers.values().any(|broker| broker.is_there(silence_us)) {
             self.0.set_up();
         } else {
-            self.0.set_down("no broker is connected");
+            self.0.set_down("no broker is connected and answers");
         }
     }
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_broker_that_owes_an_answer_for_too_long_is_not_there() {
+        let config = BusConfig {
+            bootstrap: String::new(),
+            client_id: String::new(),
+            fetch_wait: Duration::from_millis(100),
+            partitions: 1,
+            replication: 1,
+            extra: Vec::new(),
+        };
+        let context = Context(Link::new(&config, "test"));
+        for (up, state, waitresp_cnt, rxidle_ms) in [
+            (true, "UP", 0, 60_000),
+            (true, "UP", 1, 2_000),
+            (false, "UP", 1, 2_200),
+            (true, "UP", 1, 0),
+            (false, "CONNECT", 0, 0),
+        ] {
+            let statistics = format!(
+                r#"{{"name":"x","brokers":{{"a:1":{{"state":"{state}","waitresp_cnt":{waitresp_cnt},"rxidle":{},"rtt":{{}}}},"GroupCoordinator":{{"state":"INIT","waitresp_cnt":0,"rxidle":-1}}}}}}"#,
+                rxidle_ms * 1000
+            );
+            context.stats_raw(statistics.as_bytes());
+            assert_eq!(context.0.is_up(), up, "{statistics}");
+        }
+    }
+}

@@ -61,7 +61,7 @@ impl Producer {
     /// # Errors
     /// [`BusError::Config`] when librdkafka does not accept the configuration.
     pub fn new(config: &BusConfig, delivery_timeout: Duration) -> Result<Self> {
-        let link = Link::new(&config.bootstrap, config.client_id.clone());
+        let link = Link::new(config, config.client_id.clone());
         let lost = Arc::new(Lost::new());
         let inner = connect(config, delivery_timeout, &link, &lost).map_err(BusError::Config)?;
         Ok(Self {

@@ -9,7 +9,7 @@ use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::{Instant, sleep};
-use tolerancia_wire::topic::{self, TopicSpec};
+use tolerancia_wire::topic::{self, Keep, TopicSpec};
 use tracing::{debug, info, warn};
 
 use crate::link::{Context, Link};
@@ -21,8 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ATTEMPT: Duration = Duration::from_secs(3);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Retention of what may go: evidence and outcomes are of no use after a week.
-const WEEK_MS: &str = "604800000";
+/// Kafka deletes whole segments, and keeps one open for a week if nothing says otherwise: with this many per
+/// retention, records stay at most so much longer.
+const SEGMENTS: u32 = 6;
 
 /// Creates the topics that are missing and waits until the brokers show all of them. A broker that is
 /// still starting is waited for, up to 30 s.
@@ -32,10 +33,7 @@ const WEEK_MS: &str = "604800000";
 pub async fn ensure_topics(config: &BusConfig) -> Result<()> {
     let admin: AdminClient<Context> = config
         .client()
-        .create_with_context(Context(Link::new(
-            &config.bootstrap,
-            format!("{}-admin", config.client_id),
-        )))
+        .create_with_context(Context(Link::new(config, format!("{}-admin", config.client_id))))
         .map_err(BusError::Config)?;
     let admin = Arc::new(admin);
     let deadline = Instant::now() + PATIENCE;
@@ -99,7 +97,12 @@ fn check_count(config: &BusConfig, spec: &TopicSpec, count: usize) {
 }
 
 async fn create(admin: &AdminClient<Context>, config: &BusConfig, missing: &[&TopicSpec]) -> Result<()> {
-    let topics: Vec<_> = missing.iter().map(|spec| new_topic(config, spec)).collect();
+    let ages: Vec<_> = missing.iter().map(|spec| ages(spec.keep)).collect();
+    let topics: Vec<_> = missing
+        .iter()
+        .zip(&ages)
+        .map(|(spec, ages)| new_topic(config, spec, ages))
+        .collect();
     let options = AdminOptions::new()
         .request_timeout(Some(ATTEMPT))
         .operation_timeout(Some(ATTEMPT));
@@ -121,18 +124,33 @@ async fn create(admin: &AdminClient<Context>, config: &BusConfig, missing: &[&To
     Ok(())
 }
 
-fn new_topic<'a>(config: &BusConfig, spec: &'a TopicSpec) -> NewTopic<'a> {
+/// Retention and age of a segment in milliseconds, as text.
+fn ages(keep: Keep) -> [String; 2] {
+    match keep {
+        Keep::For(time) => [time, time / SEGMENTS].map(|age| age.as_millis().to_string()),
+        Keep::Forever | Keep::NewestOfKey => Default::default(),
+    }
+}
+
+fn new_topic<'a>(config: &BusConfig, spec: &'a TopicSpec, [retention, segment]: &'a [String; 2]) -> NewTopic<'a> {
     let partitions = if spec.partitioned { config.partitions.max(1) } else { 1 };
-    let topic = NewTopic::new(
+    let mut topic = NewTopic::new(
         spec.name,
         i32::from(partitions),
         TopicReplication::Fixed(config.replication),
     );
-    match (spec.compacted, spec.forever) {
-        (true, _) => topic.set("cleanup.policy", "compact"),
+    if config.replication >= 3 {
+        // With Kafka's default of 1, `acks=all` is kept by a leader that is alone, and lost with it.
+        topic = topic.set("min.insync.replicas", "2");
+    }
+    match spec.keep {
+        Keep::NewestOfKey => topic.set("cleanup.policy", "compact"),
         // No cleanup policy beside it: the embedded broker would read −1 as "older than now".
-        (false, true) => topic.set("retention.ms", "-1"),
-        (false, false) => topic.set("cleanup.policy", "delete").set("retention.ms", WEEK_MS),
+        Keep::Forever => topic.set("retention.ms", "-1"),
+        Keep::For(_) => topic
+            .set("cleanup.policy", "delete")
+            .set("retention.ms", retention)
+            .set("segment.ms", segment),
     }
 }
 
@@ -176,7 +194,7 @@ pub async fn end_offsets(config: &BusConfig, topic: &str) -> Result<BTreeMap<u16
 }
 
 fn probe(config: &BusConfig) -> Result<Arc<BaseConsumer<Context>>> {
-    let link = Link::new(&config.bootstrap, format!("{}-probe", config.client_id));
+    let link = Link::new(config, format!("{}-probe", config.client_id));
     let client = config.consumer().create_with_context(Context(link));
     Ok(Arc::new(client.map_err(BusError::Config)?))
 }

@@ -1,5 +1,6 @@
 //! The parameters that all services have. Each has a flag and an environment variable; the flag wins.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -104,8 +105,8 @@ impl ServiceArgs {
     /// this first.
     ///
     /// # Errors
-    /// When the number of `INVENTORY_URLS` is not that of the replicas, or when a replica is not told which
-    /// one it is.
+    /// When the number of `INVENTORY_URLS` is not that of the replicas, when a replica is not told which one it
+    /// is, or when a Kafka property is set that must stay as it is.
     pub fn prepared(mut self, name: &str) -> Result<Self> {
         let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         self.service_name = Some(given(self.service_name).unwrap_or_else(|| name.to_owned()));
@@ -121,6 +122,7 @@ impl ServiceArgs {
                 self.replicas
             );
         }
+        kafka_properties(std::env::vars_os())?;
         let ports = self.ports();
         let place = match name {
             name::INVENTORY => ports.inventory(self.replica()?),
@@ -173,7 +175,8 @@ impl ServiceArgs {
         }
     }
 
-    /// How to reach Kafka.
+    /// How to reach Kafka. Variables `KAFKA_PROP_…` are librdkafka's properties, the name in upper case with `_` for
+    /// each dot; one that the promises rest on is left out here and refused by [`prepared`](Self::prepared).
     #[must_use]
     pub fn bus(&self) -> BusConfig {
         BusConfig {
@@ -185,7 +188,7 @@ impl ServiceArgs {
             fetch_wait: Duration::from_millis(self.kafka_fetch_wait_ms),
             partitions: self.kafka_partitions,
             replication: self.kafka_replication,
-            extra: kafka_properties(),
+            extra: kafka_properties(std::env::vars_os()).unwrap_or_default(),
         }
     }
 
@@ -287,14 +290,47 @@ fn authority(url: &str) -> Option<String> {
     (!url.is_empty()).then(|| url.to_owned())
 }
 
-/// librdkafka properties from the environment: `KAFKA_PROP_SECURITY_PROTOCOL` is `security.protocol`.
-fn kafka_properties() -> Vec<(String, String)> {
-    std::env::vars()
-        .filter_map(|(name, value)| {
-            let property = name.strip_prefix("KAFKA_PROP_")?;
-            Some((property.to_lowercase().replace('_', "."), value))
-        })
-        .collect()
+/// What names a librdkafka property in the environment: `KAFKA_PROP_SECURITY_PROTOCOL` is `security.protocol`.
+const KAFKA_PREFIX: &str = "KAFKA_PROP_";
+
+/// Properties that the promises rest on, or that have a variable of their own.
+const NOT_FREE: [&str; 12] = [
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "partitioner",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "group.id",
+    "isolation.level",
+    "bootstrap.servers",
+    "metadata.broker.list",
+];
+
+/// The librdkafka properties among these variables.
+fn kafka_properties(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>> {
+    let mut properties = Vec::new();
+    for (name, value) in variables {
+        let Some(property) = name.to_str().and_then(|name| name.strip_prefix(KAFKA_PREFIX)) else {
+            continue;
+        };
+        let name = format!("{KAFKA_PREFIX}{property}");
+        let property = property.to_lowercase().replace('_', ".");
+        if NOT_FREE.contains(&property.as_str()) {
+            bail!(
+                "{name} would change {property}, on which rests that nothing is lost or doubled (or which has a variable \
+                 of its own): unset it"
+            );
+        }
+        // The value may be a password.
+        let Some(value) = value.to_str() else {
+            bail!("{name} is not UTF-8: correct it or unset it");
+        };
+        properties.push((property, value.to_owned()));
+    }
+    Ok(properties)
 }
 
 #[cfg(test)]
@@ -353,6 +389,21 @@ mod tests {
         assert_eq!(addrs, ["inventory-1:5001", "b:2", "c:3"]);
         let args = parse(&[]).unwrap().prepared(name::VOTER).unwrap();
         assert_eq!(args.replica_addr(ReplicaId::new(3).unwrap()), "127.0.0.1:5003");
+    }
+
+    #[test]
+    fn kafka_properties_come_from_the_environment() {
+        let read = |name: &str, value: &str| kafka_properties([(name.into(), value.into())].into_iter());
+        assert_eq!(
+            read("KAFKA_PROP_SECURITY_PROTOCOL", "SASL_SSL").unwrap(),
+            [("security.protocol".to_owned(), "SASL_SSL".to_owned())]
+        );
+        assert_eq!(read("KAFKA_PARTITIONS", "3").unwrap(), []);
+        for name in NOT_FREE {
+            let variable = format!("{KAFKA_PREFIX}{}", name.to_uppercase().replace('.', "_"));
+            let error = read(&variable, "secret").unwrap_err().to_string();
+            assert!(error.contains(&variable) && !error.contains("secret"), "{error}");
+        }
     }
 
     #[test]

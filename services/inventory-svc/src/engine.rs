@@ -16,7 +16,7 @@ use tolerancia_wire::topic;
 use crate::outbox::Outbox;
 use crate::replica::Replica;
 use crate::saver::{Failing, Saver};
-use crate::snapshot::{Restored, Snapshot};
+use crate::snapshot::{Fingerprint, Restored, Snapshot};
 use crate::view::View;
 
 /// Records that are applied before the result is shown, at most.
@@ -46,6 +46,17 @@ struct Opened {
     ends: BTreeMap<u16, u64>,
     snapshot: Snapshot,
     restored: Restored,
+}
+
+/// The log, compared with the snapshot.
+enum Log {
+    /// The snapshot's, opened where it ends.
+    Same {
+        consumer: Consumer,
+        ends: BTreeMap<u16, u64>,
+    },
+    /// Another one, and how that shows.
+    Other(String),
 }
 
 impl Engine {
@@ -130,14 +141,14 @@ impl Engine {
         }
     }
 
-    /// Opens the snapshot and the log. Kafka is waited for; a snapshot that is ahead of the log is not of
-    /// this log.
+    /// Opens the snapshot and the log. Kafka is waited for; a snapshot that does not come from this log, as
+    /// after a change of clusters, gives way to it.
     async fn open(&self) -> Result<Opened> {
         let dir = self.dir.clone();
         let (mut snapshot, mut restored) = blocking(move || Snapshot::open(&dir)).await?;
         loop {
-            match self.open_log(&restored.positions).await {
-                Ok((consumer, ends)) => {
+            match self.open_log(&restored).await {
+                Ok(Log::Same { consumer, ends }) => {
                     return Ok(Opened {
                         consumer,
                         ends,
@@ -145,25 +156,50 @@ impl Engine {
                         restored,
                     });
                 }
-                Err(error @ (BusError::Unreachable { .. } | BusError::Stalled { .. })) => {
-                    tracing::warn!(%error, "waiting for Kafka");
-                }
-                Err(error @ BusError::NoSuchPosition { .. }) => {
-                    tracing::warn!(%error, dir = %self.dir.display(), "the snapshot is not of this log; it is set aside and the state is rebuilt from the log");
+                Ok(Log::Other(why)) => {
+                    tracing::warn!(why, dir = %self.dir.display(), "the snapshot is not of this log; it is set aside and the state is rebuilt from the log");
                     let dir: PathBuf = Path::to_owned(&self.dir);
                     snapshot = blocking(move || snapshot.start_over(&dir)).await?;
                     restored = Restored::default();
+                }
+                Err(error @ (BusError::Unreachable { .. } | BusError::Stalled { .. })) => {
+                    tracing::warn!(%error, "waiting for Kafka");
                 }
                 Err(error) => return Err(error).context("the log cannot be opened"),
             }
         }
     }
 
-    async fn open_log(&self, positions: &BTreeMap<u16, u64>) -> Result<(Consumer, BTreeMap<u16, u64>), BusError> {
+    async fn open_log(&self, restored: &Restored) -> Result<Log, BusError> {
         tolerancia_bus::ensure_topics(&self.bus).await?;
-        let consumer = Consumer::new(&self.bus, topic::ORDER_EVENTS, Start::At(positions.clone())).await?;
+        if let Some(why) = self.difference(restored).await? {
+            return Ok(Log::Other(why));
+        }
+        let start = Start::At(restored.positions.clone());
+        let consumer = Consumer::new(&self.bus, topic::ORDER_EVENTS, start).await?;
         let ends = tolerancia_bus::end_offsets(&self.bus, topic::ORDER_EVENTS).await?;
-        Ok((consumer, ends))
+        Ok(Log::Same { consumer, ends })
+    }
+
+    /// How the log differs from the one that the state was made from, as far as its last records show.
+    async fn difference(&self, restored: &Restored) -> Result<Option<String>, BusError> {
+        let last = restored.positions.iter().filter(|(_, next)| **next > 0);
+        let last = last.map(|(&partition, next)| (partition, next - 1)).collect();
+        let found = match tolerancia_bus::records_at(&self.bus, topic::ORDER_EVENTS, &last).await {
+            Ok(found) => found,
+            Err(error @ BusError::NoSuchPosition { .. }) => return Ok(Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let other = last.iter().find(|(partition, offset)| {
+            let same = |message: &Message| {
+                message.offset == **offset
+                    && restored.last.get(*partition) == Some(&Fingerprint::of(&message.payload))
+            };
+            !found.get(*partition).is_some_and(same)
+        });
+        Ok(other.map(|(partition, offset)| {
+            format!("the record at offset {offset} of partition {partition} is not the one that was applied")
+        }))
     }
 }
 

@@ -13,7 +13,7 @@ use tolerancia_wire::evidence::{ErrorBody, ErrorRecord};
 use tolerancia_wire::record::{InventoryResult, OrderEvent, ResultBody};
 use tolerancia_wire::{partition, topic};
 
-use crate::snapshot::{Delta, Restored};
+use crate::snapshot::{Delta, Fingerprint, Restored};
 
 /// How much of an error's text is reported, in characters.
 const ERROR_LIMIT: usize = 300;
@@ -34,6 +34,8 @@ pub(crate) struct Replica {
     source: String,
     ledger: Ledger,
     positions: BTreeMap<u16, u64>,
+    /// The record before each position.
+    last: BTreeMap<u16, Fingerprint>,
     /// Products that changed since they were last shown.
     unseen: BTreeSet<ProductId>,
     unsaved_products: BTreeSet<ProductId>,
@@ -55,6 +57,7 @@ impl Replica {
             unseen: restored.ledger.products().map(|(id, _)| id.clone()).collect(),
             ledger: restored.ledger,
             positions,
+            last: restored.last,
             unsaved_products: BTreeSet::new(),
             unsaved_orders: HashSet::new(),
             unsaved_events: 0,
@@ -75,6 +78,7 @@ impl Replica {
     pub(crate) fn apply(&mut self, message: &Message) -> Option<Letter> {
         let Message { partition, offset, .. } = *message;
         self.positions.insert(partition, offset + 1);
+        self.last.insert(partition, Fingerprint::of(&message.payload));
         self.unsaved_events += 1;
         let event = match self.read(message) {
             Ok(event) => event,
@@ -190,6 +194,7 @@ impl Replica {
             products: products.filter_map(product).collect(),
             orders: orders.filter_map(order).collect(),
             positions: self.positions.clone(),
+            last: self.last.clone(),
             digest: self.ledger.digest(),
         }
     }

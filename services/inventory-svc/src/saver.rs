@@ -121,6 +121,7 @@ mod tests {
             products: Vec::new(),
             orders: Vec::new(),
             positions: [(0, position)].into(),
+            last: std::collections::BTreeMap::new(),
             digest: Restored::default().ledger.digest(),
         }
     }

@@ -19,7 +19,7 @@ use tolerancia_core::ledger::{Ledger, Order, Product, StateDigest};
 use tolerancia_core::{OrderId, ProductId};
 
 /// The layout of the file. Another one is set aside.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FILE: &str = "snapshot.redb";
 /// Memory for the file's pages, in bytes: everything is read once and written once.
 const CACHE: usize = 4 << 20;
@@ -31,28 +31,54 @@ const ORDERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("orders");
 /// The only key of the header table.
 const KEY: &str = "header";
 
+/// What the headers of all layouts have.
+#[derive(Debug, Deserialize)]
+struct Format {
+    format: u32,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     format: u32,
     positions: BTreeMap<u16, u64>,
+    last: BTreeMap<u16, Fingerprint>,
     digest: String,
     check: String,
 }
 
 impl Header {
-    fn new(positions: BTreeMap<u16, u64>, digest: String) -> Self {
-        let check = Self::check(&positions, &digest);
-        Self {
+    fn new(positions: BTreeMap<u16, u64>, last: BTreeMap<u16, Fingerprint>, digest: String) -> Self {
+        let mut header = Self {
             format: FORMAT,
             positions,
+            last,
             digest,
-            check,
-        }
+            check: String::new(),
+        };
+        header.check = header.expected();
+        header
     }
 
-    fn check(positions: &BTreeMap<u16, u64>, digest: &str) -> String {
-        let hash = Sha256::digest(format!("{FORMAT} {positions:?} {digest}"));
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    fn expected(&self) -> String {
+        let Self {
+            positions, last, digest, ..
+        } = self;
+        hex(&Sha256::digest(format!("{FORMAT} {positions:?} {last:?} {digest}")))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What tells one record of a log from all others: a log that has it at the same offset is the same log up
+/// to there. 128 bits of the SHA-256 of its bytes, which hold the record's unique `event_id`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint(String);
+
+impl Fingerprint {
+    pub(crate) fn of(payload: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(payload)[..16]))
     }
 }
 
@@ -62,6 +88,8 @@ pub(crate) struct Delta {
     pub products: Vec<(ProductId, Product)>,
     pub orders: Vec<(OrderId, Order)>,
     pub positions: BTreeMap<u16, u64>,
+    /// The record before each position.
+    pub last: BTreeMap<u16, Fingerprint>,
     pub digest: StateDigest,
 }
 
@@ -71,6 +99,8 @@ pub(crate) struct Restored {
     pub ledger: Ledger,
     /// The next offset of each partition.
     pub positions: BTreeMap<u16, u64>,
+    /// The record before each position, where there is one.
+    pub last: BTreeMap<u16, Fingerprint>,
 }
 
 /// Why a snapshot was not loaded.
@@ -178,7 +208,7 @@ impl Snapshot {
             for (id, order) in &delta.orders {
                 orders.insert(id.uuid().as_u128(), to_json(order).as_slice())?;
             }
-            let header = Header::new(delta.positions.clone(), delta.digest.to_string());
+            let header = Header::new(delta.positions.clone(), delta.last.clone(), delta.digest.to_string());
             transaction
                 .open_table(HEADER)?
                 .insert(KEY, to_json(&header).as_slice())?;
@@ -198,14 +228,14 @@ fn read(db: &Database) -> Result<Restored, Trouble> {
         Err(error) => return Err(error.into()),
     };
     let header = header.ok_or_else(|| unreadable("it has no header"))?;
-    let header: Header = from_json(&header)?;
-    if header.format != FORMAT {
+    let Format { format } = from_json(&header)?;
+    if format != FORMAT {
         return Err(Trouble::Unreadable(format!(
-            "it has format {}, this program writes {FORMAT}",
-            header.format
+            "it has format {format}, this program writes {FORMAT}"
         )));
     }
-    if header.check != Header::check(&header.positions, &header.digest) {
+    let header: Header = from_json(&header)?;
+    if header.check != header.expected() {
         return Err(unreadable("its header does not match its checksum"));
     }
     let mut products = Vec::new();
@@ -233,6 +263,7 @@ fn read(db: &Database) -> Result<Restored, Trouble> {
     Ok(Restored {
         ledger,
         positions: header.positions,
+        last: header.last,
     })
 }
 

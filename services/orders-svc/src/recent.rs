@@ -28,20 +28,13 @@ const STORED: usize = 20_000;
 /// A broker that delivers nothing for this long will not do so now.
 const STALL: Duration = Duration::from_secs(5);
 
-/// Where reading starts if the newest `most` records of each partition are wanted.
-fn tail(ends: &BTreeMap<u16, u64>, most: u64) -> BTreeMap<u16, u64> {
-    ends.iter()
-        .map(|(&partition, end)| (partition, end.saturating_sub(most)))
-        .collect()
-}
-
 /// Opens `inventory-results` at its last stretch. Returns also where its partitions end.
 ///
 /// # Errors
 /// When Kafka cannot be reached.
 pub(crate) async fn results(bus: &BusConfig) -> Result<(Consumer, BTreeMap<u16, u64>)> {
     let ends = end_offsets(bus, topic::INVENTORY_RESULTS).await?;
-    let start = Start::At(tail(&ends, per_partition(ends.len())));
+    let start = Start::Newest(per_partition(ends.len()));
     let consumer = Consumer::new(bus, topic::INVENTORY_RESULTS, start).await?;
     Ok((consumer, ends))
 }
@@ -64,8 +57,8 @@ pub(crate) async fn orders<L: Log>(desk: &Desk<L>, bus: &BusConfig, replicas: u6
     }
     let ends = end_offsets(bus, topic::ORDER_EVENTS).await?;
     // Each replica reports each event.
-    let start = tail(&ends, per_partition(ends.len()) / replicas.max(1));
-    let mut consumer = Consumer::new(bus, topic::ORDER_EVENTS, Start::At(start)).await?;
+    let start = Start::Newest(per_partition(ends.len()) / replicas.max(1));
+    let mut consumer = Consumer::new(bus, topic::ORDER_EVENTS, start).await?;
     while consumer
         .position()
         .iter()
@@ -104,8 +97,7 @@ mod tests {
 
     #[test]
     fn the_last_stretch_is_bounded_over_all_partitions() {
-        let ends = BTreeMap::from([(0, 5), (1, 100_000)]);
-        assert_eq!(tail(&ends, per_partition(2)), BTreeMap::from([(0, 0), (1, 90_000)]));
+        assert_eq!(per_partition(2), RESULTS_PER_PARTITION);
         assert_eq!(per_partition(1), RESULTS_PER_PARTITION);
         assert_eq!(per_partition(1000), 30);
     }

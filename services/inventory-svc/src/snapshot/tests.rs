@@ -45,6 +45,7 @@ fn delta(ledger: &Ledger, position: u64) -> Delta {
             .collect(),
         orders: ledger.orders().map(|(id, order)| (*id, order.clone())).collect(),
         positions: [(0, position)].into(),
+        last: [(0, Fingerprint::of(&position.to_be_bytes()))].into(),
         digest: ledger.digest(),
     }
 }
