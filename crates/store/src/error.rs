@@ -16,3 +16,12 @@ pub enum StoreError {
     #[error("{0}")]
     Unreadable(String),
 }
+
+impl StoreError {
+    /// An entry of the failure audit that is not the one stored under its number.
+    pub(crate) fn seq_taken(seq: u64) -> Self {
+        Self::Rejected(format!(
+            "the failure audit already has another entry with seq {seq}: seq must increase over restarts"
+        ))
+    }
+}

@@ -66,7 +66,7 @@ pub struct RequestMetricsRow {
 pub struct VotingEvent {
     /// Identifies the event (UUIDv7, made by the caller): writing it twice is writing it once.
     pub event_id: Uuid,
-    /// When; for agreements the end of the interval that they were counted in.
+    /// When; for what is counted the end of the interval.
     #[serde(flatten)]
     pub stamp: Stamp,
     /// Who saw it: `voter-svc`, `orders-svc`.
@@ -78,7 +78,8 @@ pub struct VotingEvent {
     pub kind: VotingKind,
 }
 
-/// Agreements are counted (one row per replica and second at most), disagreements are kept one by one.
+/// Agreements are counted (one row per replica and second at most); so is a lie that is told again, but each
+/// different lie is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum VotingKind {
@@ -89,6 +90,8 @@ pub enum VotingKind {
     },
     /// A proven lie.
     Disagreement {
+        /// How often it was told in the interval, from 1.
+        count: u64,
         /// What was said and what was agreed.
         dissent: Dissent,
     },

@@ -1,12 +1,16 @@
 //! The one trait both databases implement, and one conformance suite tests (`tests/conformance`).
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tolerancia_wire::core::{OrderId, ReplicaId};
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::InstanceStatus;
 
 use crate::error::Result;
 use crate::rows::{AuditRow, OrderRow, RequestMetricsRow, VotingEvent};
+
+/// The rows of one table that one call of [`Store::prune`] deletes at most.
+pub const PRUNE_MOST: u32 = 10_000;
 
 /// One row to write. All are idempotent: an answer can be lost after the commit, and then the write is
 /// tried again.
@@ -38,8 +42,8 @@ pub enum Write {
 /// A database. Times are kept to the microsecond.
 ///
 /// Every call returns within a bounded time, also when the database hangs: the implementation sets the
-/// timeouts. Every call but `apply` is a read and fails with `Unavailable` while the database is dead, or
-/// `Unreadable` when a row is not what this version writes.
+/// timeouts. Every call but `apply` and `prune` is a read and fails with `Unavailable` while the database is
+/// dead, or `Unreadable` when a row is not what this version writes.
 #[async_trait]
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Writes all of `writes` in their order in one transaction, or nothing.
@@ -96,6 +100,15 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// See the trait.
     async fn order_by_key(&self, key_part: u128) -> Result<Option<OrderRow>>;
+
+    /// Deletes the oldest request metrics of seconds before `metrics_before` (Unix time) and the oldest voting
+    /// events before `voting_before`, of each at most [`PRUNE_MOST`] rows, so that writers wait only briefly.
+    /// Returns how many were deleted: as long as it is not 0, there may be more. Statuses, the failure audit and
+    /// orders are kept for ever.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn prune(&self, metrics_before: i64, voting_before: Timestamp) -> Result<u64>;
 
     /// Replaces the status of an instance now. Services push to a [`Buffer`](crate::Buffer) instead.
     ///

@@ -34,13 +34,13 @@ pub(crate) fn integer(n: u64) -> Result<i64> {
     i64::try_from(n).map_err(|_| StoreError::Rejected(format!("{n} is larger than the database's integers")))
 }
 
-/// 112 bits as text of one length.
+/// 112 bits as text of one length, for a database without such a type.
 pub(crate) fn key_part(key_part: u128) -> String {
     format!("{key_part:028x}")
 }
 
 /// How far an order has come: it never goes back.
-pub(crate) const fn order_step(status: OrderStatus) -> i64 {
+pub(crate) const fn order_step(status: OrderStatus) -> i16 {
     match status {
         OrderStatus::Pending => 0,
         OrderStatus::Confirmed | OrderStatus::Rejected => 1,

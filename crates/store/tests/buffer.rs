@@ -106,6 +106,9 @@ impl Store for Fake {
     async fn order_by_key(&self, _: u128) -> Result<Option<OrderRow>> {
         unreachable!("the buffer only writes")
     }
+    async fn prune(&self, _: i64, _: jiff::Timestamp) -> Result<u64> {
+        unreachable!("the buffer only writes")
+    }
 }
 
 fn start(fake: Fake, capacity: usize) -> (Arc<Fake>, Buffer) {

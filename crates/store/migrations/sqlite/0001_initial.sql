@@ -48,7 +48,7 @@ CREATE TABLE request_metrics (
     PRIMARY KEY (second, service, instance, endpoint, status)
 ) STRICT, WITHOUT ROWID;
 
--- Disagreements one by one (count 1, with what was said), agreements as counts.
+-- Agreements as counts; a lie with what was said and how often, in the interval that ends at "at".
 CREATE TABLE voting_events (
     event_id       TEXT    NOT NULL PRIMARY KEY,
     at             TEXT    NOT NULL,

@@ -5,13 +5,7 @@ use tolerancia_wire::time::rfc3339;
 
 use super::error::Fault;
 use super::write::in_transaction;
-use crate::error::StoreError;
-
-struct Migration {
-    version: i64,
-    name: &'static str,
-    sql: &'static str,
-}
+use crate::migrations::{self, Migration};
 
 /// In order. One that was released never changes: add another.
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -70,12 +64,5 @@ async fn version(connection: &Connection) -> Result<i64, Fault> {
 }
 
 fn supported(version: i64) -> Result<i64, Fault> {
-    if version > NEWEST {
-        return Err(StoreError::Unavailable(format!(
-            "the database has schema version {version}, this program knows {NEWEST}: use the newer program, or \
-             another data directory (--data-dir)"
-        ))
-        .into());
-    }
-    Ok(version)
+    Ok(migrations::supported(version, NEWEST, "data directory (--data-dir)")?)
 }

@@ -8,6 +8,7 @@
 mod error;
 mod migrate;
 mod open;
+mod prune;
 mod read;
 mod write;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use libsql::Connection;
 use tokio::runtime::Handle;
 use tolerancia_wire::core::{OrderId, ReplicaId};
@@ -100,6 +102,14 @@ impl Sqlite {
             .await
     }
 
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(&Connection) -> std::result::Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        self.blocking(move |file, runtime| file.run(&file.writer, runtime, work))
+            .await
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&File, &Handle) -> Result<T> + Send + 'static,
@@ -115,12 +125,8 @@ impl Sqlite {
 impl Store for Sqlite {
     async fn apply(&self, writes: &[Write]) -> Result<()> {
         let writes = writes.to_vec();
-        self.blocking(move |file, runtime| {
-            file.run(&file.writer, runtime, async move |connection| {
-                write::apply(connection, &writes).await
-            })
-        })
-        .await
+        self.write(async move |connection| write::apply(connection, &writes).await)
+            .await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -158,6 +164,11 @@ impl Store for Sqlite {
 
     async fn order_by_key(&self, key_part: u128) -> Result<Option<OrderRow>> {
         self.read(async move |connection| read::order_by_key(connection, key_part).await)
+            .await
+    }
+
+    async fn prune(&self, metrics_before: i64, voting_before: Timestamp) -> Result<u64> {
+        self.write(async move |connection| prune::prune(connection, metrics_before, voting_before).await)
             .await
     }
 }

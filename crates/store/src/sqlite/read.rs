@@ -122,6 +122,7 @@ pub(super) async fn voting_events(connection: &Connection, limit: usize) -> Resu
                 match c.optional_text()? {
                     None => VotingKind::Agreements { count },
                     Some(dissent) => VotingKind::Disagreement {
+                        count,
                         dissent: from_json(&dissent)?,
                     },
                 }

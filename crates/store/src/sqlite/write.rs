@@ -129,11 +129,7 @@ impl Batch<'_> {
             )
             .await?;
         if changed == 0 {
-            return Err(StoreError::Rejected(format!(
-                "the failure audit already has another entry with seq {}: seq must increase over restarts",
-                t.seq
-            ))
-            .into());
+            return Err(StoreError::seq_taken(t.seq).into());
         }
         Ok(())
     }
@@ -177,7 +173,7 @@ impl Batch<'_> {
     async fn voting(&mut self, event: &VotingEvent) -> Result<(), Fault> {
         let (kind, count, dissent) = match &event.kind {
             VotingKind::Agreements { count } => ("agreements", integer(*count)?, None),
-            VotingKind::Disagreement { dissent } => ("disagreement", 1, Some(dissent)),
+            VotingKind::Disagreement { count, dissent } => ("disagreement", integer(*count)?, Some(dissent)),
         };
         let product = match dissent {
             Some(Dissent::Stock { product, .. }) => Some(product.as_str()),
@@ -229,7 +225,7 @@ impl Batch<'_> {
                 order.product_id.as_ref().map(|p| p.as_str()),
                 order.quantity.map(integer).transpose()?,
                 word(&order.status),
-                order_step(order.status),
+                i64::from(order_step(order.status)),
                 order.reason.as_deref(),
                 order.version.map(integer).transpose()?,
                 rfc3339(order.created.at),

@@ -5,23 +5,31 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod batch;
+mod concurrency;
+mod retention;
 pub mod rows;
+mod values;
 
 use std::sync::Arc;
 
-use tolerancia_store::{AuditRow, RequestMetricsRow, Store, StoreError, VotingEvent, Write};
+use tolerancia_store::{AuditRow, RequestMetricsRow, Store, StoreError, VotingEvent, VotingKind, Write};
 use tolerancia_wire::core::OrderId;
 use tolerancia_wire::order::OrderStatus::{self, Cancelled, Confirmed, Pending, Rejected};
 use tolerancia_wire::status::{InstanceStatus, Verdict};
 
+pub use batch::*;
+pub use concurrency::*;
+pub use retention::*;
 use rows::{agreements, audit, dissent_order, dissent_stock, metrics, order, order_id, replica, stamp, status};
+pub use values::*;
 
-/// Makes the tests. `$database` is evaluated for each of them: a guard that keeps the
-/// database alive, and the factory.
+/// Makes the tests, each with the attributes in brackets, if there are any. `$database` is evaluated for each of
+/// them: a guard that keeps the database alive, and the factory.
 #[macro_export]
 macro_rules! suite {
-    ($database:expr) => {
-        $crate::suite!(@ $database =>
+    ($attributes:tt => $database:expr) => {
+        $crate::suite!(@ $attributes $database,
             a_new_database_is_empty_and_answers
             a_status_replaces_the_one_before
             the_audit_is_newest_first_and_filtered
@@ -37,21 +45,32 @@ macro_rules! suite {
             an_order_is_found_by_its_key_in_any_partition
             a_batch_is_all_or_nothing
             writes_of_a_batch_keep_their_order
+            writes_of_a_batch_may_be_about_the_same
+            a_batch_and_its_writes_one_by_one_do_the_same
+            what_is_old_is_pruned_and_nothing_else
+            pruning_is_done_in_portions_oldest_first
             numbers_beyond_the_database_are_rejected
             text_is_stored_as_it_is
+            text_is_sorted_by_its_bytes
             all_is_there_after_reopening
             writers_at_once_all_succeed
+            writers_of_the_same_at_once_all_succeed
             starters_at_once_all_succeed
         );
     };
-    (@ $database:expr => $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, open) = $database;
-                conformance::$name(open).await;
-            }
-        )*
+    (@@ [$($attribute:tt)*] $database:expr, $name:ident) => {
+        $($attribute)*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let (_guard, open) = $database;
+            conformance::$name(open).await;
+        }
+    };
+    (@ $attributes:tt $database:expr, $($name:ident)*) => {
+        $( $crate::suite!(@@ $attributes $database, $name); )*
+    };
+    ($database:expr) => {
+        $crate::suite!([] => $database);
     };
 }
 
@@ -243,48 +262,6 @@ pub async fn an_order_is_found_by_its_key_in_any_partition(open: impl Open) {
     assert_eq!(store.order_by_key(key).await.unwrap(), Some(first));
 }
 
-pub async fn a_batch_is_all_or_nothing(open: impl Open) {
-    let store = open().await;
-    store.append_transition(&audit(1, 1)).await.unwrap();
-    let good = Write::Status(status(1, Verdict::Off));
-    let bad = Write::Transition(audit(1, 2));
-    let outcome = store.apply(&[good.clone(), bad, good.clone()]).await;
-    assert!(matches!(outcome, Err(StoreError::Rejected(_))), "{outcome:?}");
-    assert_eq!(store.statuses().await.unwrap(), []);
-    // And the failure leaves no transaction behind.
-    store.apply(&[good]).await.unwrap();
-    assert_eq!(open().await.statuses().await.unwrap(), [status(1, Verdict::Off)]);
-}
-
-pub async fn writes_of_a_batch_keep_their_order(open: impl Open) {
-    let store = open().await;
-    let writes: Vec<_> = (1..=500)
-        .map(|pid| InstanceStatus {
-            pid: Some(pid),
-            ..status(1, Verdict::On)
-        })
-        .map(Write::Status)
-        .collect();
-    store.apply(&writes).await.unwrap();
-    assert_eq!(store.statuses().await.unwrap()[0].pid, Some(500));
-}
-
-pub async fn numbers_beyond_the_database_are_rejected(open: impl Open) {
-    let store = open().await;
-    let outcome = store.add_request_metrics(&[metrics(1, u64::MAX)]).await;
-    assert!(matches!(outcome, Err(StoreError::Rejected(_))), "{outcome:?}");
-    store.add_request_metrics(&[metrics(1, i64::MAX as u64)]).await.unwrap();
-    assert_eq!(store.request_metrics(0, 2).await.unwrap()[0].count, i64::MAX as u64);
-}
-
-pub async fn text_is_stored_as_it_is(open: impl Open) {
-    let store = open().await;
-    let mut row = audit(1, 1);
-    row.transition.reason.text = "'; DROP TABLE orders; -- ñ 🦀 \"$1\" ?1\n".to_owned();
-    store.append_transition(&row).await.unwrap();
-    assert_eq!(store.transitions(None, 1).await.unwrap(), [row]);
-}
-
 pub async fn all_is_there_after_reopening(open: impl Open) {
     let order = order(order_id(0, 1), Confirmed);
     {
@@ -304,31 +281,4 @@ pub async fn all_is_there_after_reopening(open: impl Open) {
     assert_eq!(store.request_metrics(0, 9).await.unwrap(), [metrics(1, 1)]);
     assert_eq!(store.voting_events(9).await.unwrap(), [dissent_stock(1)]);
     assert_eq!(store.orders(None, 9).await.unwrap(), [order]);
-}
-
-pub async fn writers_at_once_all_succeed(open: impl Open) {
-    let mut writers = tokio::task::JoinSet::new();
-    for n in 0..4 {
-        let store = open().await;
-        writers.spawn(async move {
-            for i in 0..50 {
-                let row = order(order_id(0, n * 50 + i), Pending);
-                store.upsert_orders(&[row]).await.unwrap();
-                store.orders(None, 5).await.unwrap();
-            }
-        });
-    }
-    while let Some(writer) = writers.join_next().await {
-        writer.unwrap();
-    }
-    assert_eq!(open().await.orders(None, 1000).await.unwrap().len(), 200);
-}
-
-pub async fn starters_at_once_all_succeed(open: impl Open) {
-    let opened = futures_util::future::join_all((0..8).map(|_| open())).await;
-    for store in &opened {
-        store.ping().await.unwrap();
-    }
-    opened[0].upsert_status(&status(1, Verdict::On)).await.unwrap();
-    assert_eq!(opened[7].statuses().await.unwrap(), [status(1, Verdict::On)]);
 }

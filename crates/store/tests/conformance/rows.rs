@@ -98,7 +98,7 @@ pub fn dissent_stock(n: u64) -> VotingEvent {
         agreed: None,
         robust_z: Some(12.5),
     };
-    event(n, VotingKind::Disagreement { dissent })
+    event(n, VotingKind::Disagreement { count: n, dissent })
 }
 
 pub fn dissent_order(n: u64) -> VotingEvent {
@@ -107,7 +107,7 @@ pub fn dissent_order(n: u64) -> VotingEvent {
         said: Outcome::Conflict,
         agreed: Outcome::Reserved { version: 7 },
     };
-    event(n, VotingKind::Disagreement { dissent })
+    event(n, VotingKind::Disagreement { count: n, dissent })
 }
 
 /// Order `n` of a partition.
