@@ -20,6 +20,7 @@ mod producers;
 mod reader;
 mod server;
 mod tail;
+mod versions;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;

@@ -27,6 +27,7 @@ use crate::fetch::Fetch;
 use crate::log::Log;
 use crate::offsets::{InitProducerId, ListOffsets};
 use crate::produce::Produce;
+use crate::versions::PlainVersions;
 
 const CLUSTER: &str = "tolerancia";
 /// Between two rounds of deleting what is too old and compacting what is to be compacted.
@@ -63,7 +64,7 @@ pub(crate) async fn serve(listener: TcpListener, log: Arc<Log>) -> Result<()> {
             TcpBytesLayer::<()>::default(),
             BytesFrameLayer::default(),
         )
-            .into_layer(routes),
+            .into_layer(PlainVersions(routes)),
     );
     let mut maintenance = interval(MAINTENANCE);
     let mut watch = interval(WATCH);

@@ -9,6 +9,7 @@
 //! | [`problem`], [`extract`] | errors and request bodies |
 //! | [`shell`] | the HTTP server around a service's routes |
 //! | [`metrics`] | Prometheus metrics |
+//! | [`requests`] | request metrics for the database, second by second |
 //! | [`link`] | a kept-open HTTP/2 connection to another service |
 //! | [`fault`] | the injected faults |
 
@@ -19,5 +20,6 @@ pub mod link;
 pub mod logging;
 pub mod metrics;
 pub mod problem;
+pub mod requests;
 pub mod shell;
 pub mod shutdown;

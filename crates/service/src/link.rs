@@ -27,6 +27,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// How long an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the peer's host may leave what was sent unacknowledged until the connection counts as lost. A process that
+/// hangs is not meant: its kernel acknowledges. Without it a host that vanished, or a container that came back under
+/// another address, would be waited for as long as the kernel retransmits, some 15 minutes.
+const HOST_GONE: Duration = Duration::from_secs(5);
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 16 << 20;
 /// How many cancelled requests are remembered, so that late answers to them are no protocol error.
@@ -207,6 +211,9 @@ impl Shared {
             .map_err(|_| format!("{} does not answer", self.addr))?
             .map_err(|error| format!("{}: {error}", self.addr))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        #[cfg(target_os = "linux")]
+        rustix::net::sockopt::set_tcp_user_timeout(&stream, u32::try_from(HOST_GONE.as_millis()).unwrap_or(u32::MAX))
+            .map_err(|error| error.to_string())?;
         http2::Builder::new(TokioExecutor::new())
             .max_concurrent_reset_streams(REMEMBERED)
             .max_local_error_reset_streams(None)

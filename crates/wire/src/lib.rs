@@ -2,12 +2,14 @@
 //! answers. Every service and the laboratory speak through these types only.
 //!
 //! Nothing here says whether a fault is injected, except [`fault`], which only the operator's commands
-//! and the replica's own fault layer read.
+//! and the replica's own fault layer read, and [`activation`], which only the monitor's audit reads.
 
+pub mod activation;
 pub mod evidence;
 pub mod fault;
 pub mod health;
 pub mod inventory;
+pub mod metrics;
 pub mod order;
 pub mod partition;
 pub mod problem;

@@ -1,4 +1,6 @@
-//! The four topics.
+//! The five topics.
+
+use std::time::Duration;
 
 /// The only source of state: reserve, release, restock. Key: the product.
 pub const ORDER_EVENTS: &str = "order-events";
@@ -8,6 +10,19 @@ pub const INVENTORY_RESULTS: &str = "inventory-results";
 pub const ERROR_QUEUE: &str = "error-queue";
 /// The monitor's verdict on each instance, compacted. Key: `service/instance`.
 pub const INSTANCE_STATUS: &str = "instance-status";
+/// How each process answered its requests, second by second, on its way to the database. Key: the process.
+pub const REQUEST_METRICS: &str = "request-metrics";
+
+/// How long a topic's records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The newest one of each key, for ever.
+    NewestOfKey,
+    /// All of them, for ever.
+    Forever,
+    /// Each for this time at least.
+    For(Duration),
+}
 
 /// How a topic is created when it is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,36 +31,40 @@ pub struct TopicSpec {
     pub name: &'static str,
     /// Whether its partition count is the configured one; otherwise it has one partition.
     pub partitioned: bool,
-    /// Whether only the newest record of each key is kept.
-    pub compacted: bool,
-    /// Whether nothing is ever deleted by age.
-    pub forever: bool,
+    /// How long its records are kept.
+    pub keep: Keep,
 }
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Evidence and outcomes are of no use after a week.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// All topics.
-pub const ALL: [TopicSpec; 4] = [
+pub const ALL: [TopicSpec; 5] = [
     TopicSpec {
         name: ORDER_EVENTS,
         partitioned: true,
-        compacted: false,
-        forever: true,
+        keep: Keep::Forever,
     },
     TopicSpec {
         name: INVENTORY_RESULTS,
         partitioned: true,
-        compacted: false,
-        forever: false,
+        keep: Keep::For(WEEK),
     },
     TopicSpec {
         name: ERROR_QUEUE,
         partitioned: false,
-        compacted: false,
-        forever: false,
+        keep: Keep::For(WEEK),
     },
     TopicSpec {
         name: INSTANCE_STATUS,
         partitioned: false,
-        compacted: true,
-        forever: true,
+        keep: Keep::NewestOfKey,
+    },
+    TopicSpec {
+        name: REQUEST_METRICS,
+        partitioned: false,
+        // Read at once or never: the history is in the database.
+        keep: Keep::For(HOUR),
     },
 ];

@@ -192,8 +192,7 @@ impl Engine {
         };
         let other = last.iter().find(|(partition, offset)| {
             let same = |message: &Message| {
-                message.offset == **offset
-                    && restored.last.get(*partition) == Some(&Fingerprint::of(&message.payload))
+                message.offset == **offset && restored.last.get(*partition) == Some(&Fingerprint::of(&message.payload))
             };
             !found.get(*partition).is_some_and(same)
         });

@@ -17,11 +17,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tolerancia_bus::Producer;
 use tolerancia_service::config::{ServiceArgs, name};
 use tolerancia_service::fault::FaultSwitch;
+use tolerancia_service::requests::{self, Requests};
 use tolerancia_service::shell::{self, Shell};
 use tolerancia_wire::health::{Health, HealthState};
 
@@ -31,6 +31,8 @@ use crate::view::View;
 
 /// How long an outcome may wait for Kafka before it is sent anew.
 const DELIVERY: Duration = Duration::from_secs(30);
+/// How long the last metrics may take at the end.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Arguments of `tolerancia inventory-svc`.
 #[derive(Debug, Clone, clap::Args)]
@@ -81,21 +83,22 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     });
 
     let addr = service.addr();
+    let requests = Requests::start(requests::to_kafka(producer.clone(), &service));
     let health = {
-        let view = Arc::clone(&view);
+        let (view, producer) = (Arc::clone(&view), producer.clone());
         move || health(&service, &view, producer.is_connected(), &failing)
     };
-    let served = shell::serve(router(health, view, faults), addr, stop.clone()).await;
+    let router = in_shell(health, view, faults).requests(&requests).into_router();
+    let served = shell::serve(router, addr, stop.clone()).await;
     stop.cancel();
+    requests.close().await;
     let ended = engine.await.context("the replica failed; its log says where");
+    producer.flush(GOODBYE).await;
     served.and(ended?)
 }
 
-fn router(health: impl Fn() -> Health + Send + Sync + 'static, view: Arc<View>, faults: FaultSwitch) -> Router {
-    Shell::new(health)
-        .routes(http::routes(view))
-        .faults(faults)
-        .into_router()
+fn in_shell(health: impl Fn() -> Health + Send + Sync + 'static, view: Arc<View>, faults: FaultSwitch) -> Shell {
+    Shell::new(health).routes(http::routes(view)).faults(faults)
 }
 
 fn health(service: &ServiceArgs, view: &View, kafka: bool, failing: &Failing) -> Health {

@@ -61,7 +61,10 @@ impl Header {
 
     fn expected(&self) -> String {
         let Self {
-            positions, last, digest, ..
+            positions,
+            last,
+            digest,
+            ..
         } = self;
         hex(&Sha256::digest(format!("{FORMAT} {positions:?} {last:?} {digest}")))
     }

@@ -74,6 +74,10 @@ pub struct Args {
     /// How long a replica may stay behind the quorum before that counts as misses, in milliseconds.
     #[arg(long, env = "LAG_BUDGET_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
     pub lag_budget_ms: u64,
+
+    /// Hours for which request metrics and voting events are kept in the database; 0: for ever.
+    #[arg(long, env = "METRICS_RETENTION_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub metrics_retention_hours: u32,
 }
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -126,6 +130,12 @@ impl Args {
         })
     }
 
+    /// How long request metrics and voting events are kept; none: for ever.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        let hours = u64::from(self.metrics_retention_hours);
+        (hours > 0).then(|| Duration::from_secs(hours * 60 * 60))
+    }
+
     /// The parameters of health checks.
     ///
     /// # Errors
@@ -151,5 +161,30 @@ impl Args {
             late_floor_ns: self.late_floor_ms * NS_PER_MS,
             late_cap_ns: self.late_cap_ms * NS_PER_MS,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn history_is_kept_for_a_day_or_as_long_as_is_said() {
+        let keep =
+            |args: &[&str]| Cli::try_parse_from([&["monitor-svc"], args].concat()).map(|cli| cli.args.retention());
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+        assert_eq!(keep(&[]).unwrap(), hours(24));
+        assert_eq!(keep(&["--metrics-retention-hours", "1"]).unwrap(), hours(1));
+        assert_eq!(keep(&["--metrics-retention-hours", "0"]).unwrap(), None);
+        assert!(keep(&["--metrics-retention-hours", "-1"]).is_err());
     }
 }

@@ -17,7 +17,8 @@ use tolerancia_core::ReplicaId;
 use tolerancia_service::config::name::INVENTORY;
 use tolerancia_service::metrics::PrometheusHandle;
 use tolerancia_service::problem::ApiProblem;
-use tolerancia_wire::status::{Failures, InstanceStatus, SystemStatus, Transition};
+use tolerancia_wire::activation::Audit;
+use tolerancia_wire::status::{InstanceStatus, SystemStatus, Transition};
 
 use crate::state::Shared;
 
@@ -69,15 +70,15 @@ struct FailuresQuery {
     limit: Option<String>,
 }
 
-async fn failures(State(app): State<App>, Query(query): Query<FailuresQuery>) -> Result<Json<Failures>, ApiProblem> {
+async fn failures(State(app): State<App>, Query(query): Query<FailuresQuery>) -> Result<Json<Audit>, ApiProblem> {
     let instance = query.instance.as_deref().map(parse_instance).transpose()?;
     let limit = match query.limit.as_deref().map(str::parse::<usize>) {
         None => 100,
         Some(Ok(limit @ 1..=1000)) => limit,
         Some(_) => return Err(ApiProblem::bad_request("limit must be a number from 1 to 1000")),
     };
-    Ok(Json(Failures {
-        failures: app.shared.read(|view| view.transitions(instance, limit)),
+    Ok(Json(Audit {
+        failures: app.shared.read(|view| view.audit(instance, limit)),
     }))
 }
 

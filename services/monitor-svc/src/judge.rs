@@ -15,7 +15,7 @@ use tolerancia_core::lifecycle::Phase as CorePhase;
 use tolerancia_core::panel::{Answers, CauseKind, Change, Panel};
 use tolerancia_service::config::name::INVENTORY;
 use tolerancia_store::{Buffer, Write};
-use tolerancia_wire::evidence::{Batch, Dissent, ErrorBody, ErrorRecord};
+use tolerancia_wire::evidence::{Batch, Dissent, ErrorBody, ErrorRecord, Lie};
 use tolerancia_wire::status::{
     InstanceStatus, Phase, Reason, ReasonKind, StatusBody, StatusRecord, Transition, Verdict,
 };
@@ -124,7 +124,7 @@ impl Judge {
             c.reported_good += u64::from(batch.good);
             c.reported_late += u64::from(batch.late);
             c.reported_failed += u64::from(batch.failed);
-            c.dissents += batch.dissents.len() as u64;
+            c.dissents += batch.lies();
         });
         // What was seen before the instance came back led to the last verdict already. Wall clocks, since
         // reporters may be on other hosts.
@@ -135,7 +135,7 @@ impl Judge {
             return;
         }
         let now_ns = mono_ns();
-        for dissent in &batch.dissents {
+        for Lie { dissent, .. } in &batch.dissents {
             let product = match dissent {
                 Dissent::Stock { product, .. } => Some(product),
                 Dissent::Outcome { .. } => None,
@@ -213,11 +213,12 @@ impl Judge {
         };
         metrics::counter!("monitor_transitions_total", "instance" => instance.to_string(), "to" => format!("{to:?}"))
             .increment(1);
-        self.shared.transition(status.clone(), transition.clone());
+        // Before anybody hears of it: the audit adds to this entry.
+        self.store.push(Write::Transition(transition.clone().into()));
+        self.shared.transition(status.clone(), transition);
         // The voter first: its next vote must not count the instance.
         self.send_status(status.clone());
         self.store.push(Write::Status(status));
-        self.store.push(Write::Transition(transition.into()));
     }
 
     fn send_status(&self, status: InstanceStatus) {

@@ -2,11 +2,15 @@
 //!
 //! Evidence comes from its own health checks ([`checker`]) and from what the voter and orders report on
 //! `error-queue`; the rules are those of `tolerancia_core::panel`; verdicts go to `instance-status`, to the
-//! listeners of `GET /events` and to the store. It never reads anything that tells whether a fault is injected.
+//! listeners of `GET /events` and to the store. Nothing of that reads anything that tells whether a fault is injected;
+//! only the [`audit`], which listens to the verdicts, is told so afterwards. What is only written down for later,
+//! request metrics and voting events, is the business of [`ingest`].
 
+mod audit;
 mod checker;
 mod config;
 mod http;
+mod ingest;
 mod judge;
 mod state;
 
@@ -18,14 +22,14 @@ use anyhow::{Context as _, Result};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tolerancia_bus::{Consumer, Producer, Start};
+use tolerancia_bus::Producer;
 use tolerancia_core::panel::Panel;
 use tolerancia_core::{ReplicaId, quorum};
 use tolerancia_service::config::name::{self, INVENTORY};
 use tolerancia_service::link::Link;
+use tolerancia_service::requests::Requests;
 use tolerancia_service::shell::{self, Shell};
-use tolerancia_store::{Buffer, BufferConfig, lazy_sqlite};
-use tolerancia_wire::evidence::ErrorRecord;
+use tolerancia_store::{Buffer, BufferConfig, Write, lazy_store};
 use tolerancia_wire::health::HealthState;
 use tolerancia_wire::status::{
     InstanceStatus, Phase, Reason, ReasonKind, StatusBody, StatusRecord, SystemStatus, Verdict,
@@ -35,23 +39,22 @@ use tolerancia_wire::{Stamp, topic};
 
 pub use config::Args;
 
+use crate::audit::Auditor;
 use crate::checker::Checker;
+use crate::ingest::Reader;
 use crate::judge::Judge;
 use crate::state::Shared;
 
 /// How long a queued status may wait for Kafka. It is repeated, so an old one need not linger.
 const STATUS_DELIVERY: Duration = Duration::from_secs(10);
 
-/// The SQLite file in the data directory that the services of one host share.
+/// The SQLite file in the data directory that the services of one host share, without `POSTGRES_URL`.
 const DATABASE: &str = "tolerancia.db";
-
-/// Pause before a reader of evidence that failed is replaced.
-const REOPEN: Duration = Duration::from_secs(1);
 
 /// How long the audit of earlier runs may take to load; it is only shown.
 const AUDIT: Duration = Duration::from_secs(2);
 
-/// Evidence and checks that wait for the judge at most.
+/// Evidence and checks that wait for the judge at most, and evidence that waits to be counted.
 const QUEUE: usize = 1024;
 
 /// Runs the monitor until shutdown.
@@ -71,13 +74,21 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         .context("the monitor needs Kafka to start")?;
     let known = last_statuses(&bus).await?;
     let producer = Producer::new(&bus, STATUS_DELIVERY)?;
-    let evidence_consumer = Consumer::new(&bus, topic::ERROR_QUEUE, Start::End).await?;
-    let database = lazy_sqlite(&args.service.data_dir.join(DATABASE));
+    let (evidence_reader, reading) = Reader::open(&bus, topic::ERROR_QUEUE).await?;
+    let (metrics_reader, reading_metrics) = Reader::open(&bus, topic::REQUEST_METRICS).await?;
+    let database = lazy_store(
+        args.service.postgres_url.as_deref(),
+        &args.service.data_dir.join(DATABASE),
+    );
     let store = Buffer::start(Arc::clone(&database), BufferConfig::default());
 
     let instances: Vec<InstanceStatus> = ReplicaId::all(replicas)
         .map(|id| known.get(id.index()).cloned().flatten().unwrap_or_else(|| initial(id)))
         .collect();
+    // The database shows all instances from the start, not only those that something happened to.
+    for status in &instances {
+        store.push(Write::Status(status.clone()));
+    }
     let is_on = |id: ReplicaId| instances[id.index()].status == Verdict::On;
     let panel = Panel::new(panel_config, mono_ns(), is_on);
     let on: Vec<Arc<AtomicBool>> = ReplicaId::all(replicas)
@@ -95,7 +106,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     });
     // So that a listener who resumes finds what happened before this monitor started.
     match tokio::time::timeout(AUDIT, database.transitions(None, state::MOST_TRANSITIONS)).await {
-        Ok(Ok(rows)) => shared.remember(rows.into_iter().map(|row| row.transition)),
+        Ok(Ok(rows)) => shared.remember(rows),
         Ok(Err(error)) => tracing::warn!(%error, "earlier transitions are not known"),
         Err(_) => tracing::warn!("earlier transitions are not known: the database takes too long"),
     }
@@ -113,15 +124,20 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         tasks.spawn(checker.run(shutdown.clone()));
     }
     drop(checked);
-    let (evidence_out, evidence) = mpsc::channel(QUEUE);
-    let reading = Arc::new(AtomicBool::new(true));
-    tasks.spawn(read_evidence(
-        bus,
-        evidence_consumer,
-        evidence_out,
-        Arc::clone(&reading),
-        shutdown.clone(),
-    ));
+    let (to_judge, evidence) = mpsc::channel(QUEUE);
+    let (to_votes, votes) = mpsc::channel(QUEUE);
+    let taker = ingest::Evidence {
+        judge: to_judge,
+        votes: to_votes,
+    };
+    tasks.spawn(evidence_reader.run(taker, shutdown.clone()));
+    // It ends with the reader, so that nothing that was read is left out.
+    tasks.spawn(ingest::count_votes(replicas, votes, store.clone()));
+    let taker = ingest::Requests { store: store.clone() };
+    tasks.spawn(metrics_reader.run(taker, shutdown.clone()));
+    if let Some(keep) = args.retention() {
+        tasks.spawn(ingest::prune(database, keep, shutdown.clone()));
+    }
     let judge = Judge {
         panel,
         shared: shared.clone(),
@@ -132,6 +148,8 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         source: args.service.source(),
     };
     tasks.spawn(judge.run(checks, evidence, shutdown.clone()));
+    let (auditor, reports) = Auditor::new(shared.clone(), store.clone(), &args.service.faults(), replicas);
+    tasks.spawn(auditor.run(shutdown.clone()));
     tasks.close();
 
     let health = {
@@ -150,6 +168,12 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
                     "error-queue cannot be read; verdicts rest on health checks".to_owned(),
                 );
             }
+            if !reading_metrics.load(Ordering::Relaxed) {
+                health.details.insert(
+                    "metrics".to_owned(),
+                    "request-metrics cannot be read; the history of requests has a gap".to_owned(),
+                );
+            }
             let database = store.state();
             if !database.is_up() {
                 health.details.insert("database".to_owned(), database.to_string());
@@ -164,10 +188,17 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         shared,
         prometheus,
         shutdown: shutdown.clone(),
-    });
-    let router = Shell::new(health).without_metrics().routes(routes).into_router();
+    })
+    .merge(reports);
+    let requests = Requests::start(ingest::own(store.clone(), &args.service));
+    let router = Shell::new(health)
+        .without_metrics()
+        .routes(routes)
+        .requests(&requests)
+        .into_router();
     let served = shell::serve(router, args.service.addr(), shutdown.clone()).await;
     shutdown.cancel();
+    requests.close().await;
     tasks.wait().await;
     producer.flush(Duration::from_secs(2)).await;
     let lost = store.close(Duration::from_secs(2)).await;
@@ -212,48 +243,6 @@ fn initial(instance: ReplicaId) -> InstanceStatus {
 /// A number that no earlier run of the monitor has used: microseconds since 1970, below 2^53 until 2255.
 fn first_seq() -> u64 {
     u64::try_from(Stamp::now().at.as_microsecond()).unwrap_or(0)
-}
-
-/// Hands the records of `error-queue` to the judge until shutdown. A reader that can go on no more is replaced;
-/// `reading` says whether there is one.
-async fn read_evidence(
-    bus: tolerancia_bus::BusConfig,
-    first: Consumer,
-    out: mpsc::Sender<ErrorRecord>,
-    reading: Arc<AtomicBool>,
-    shutdown: CancellationToken,
-) {
-    let mut consumer = Some(first);
-    let read = async {
-        loop {
-            if let Some(consumer) = &mut consumer {
-                reading.store(true, Ordering::Relaxed);
-                if let Err(error) = hand_over(consumer, &out).await {
-                    tracing::error!(%error, "error-queue cannot be read; it is opened anew, verdicts rest on health checks meanwhile");
-                }
-                reading.store(false, Ordering::Relaxed);
-            }
-            tokio::time::sleep(REOPEN).await;
-            consumer = Consumer::new(&bus, topic::ERROR_QUEUE, Start::End).await.ok();
-        }
-    };
-    shutdown.run_until_cancelled(read).await;
-}
-
-/// Reads until the consumer fails for good.
-async fn hand_over(consumer: &mut Consumer, out: &mpsc::Sender<ErrorRecord>) -> Result<(), tolerancia_bus::BusError> {
-    loop {
-        for message in consumer.recv_batch(256).await? {
-            match ErrorRecord::from_bytes(&message.payload) {
-                // The judge is gone only at shutdown.
-                Ok(record) => drop(out.send(record).await),
-                Err(error) => {
-                    metrics::counter!("monitor_unreadable_evidence_total").increment(1);
-                    tracing::warn!(%error, offset = message.offset, "a record on error-queue could not be read");
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 use tolerancia_core::ReplicaId;
 use tolerancia_core::detector::Seen;
+use tolerancia_store::AuditRow;
+use tolerancia_wire::activation::AuditEntry;
 use tolerancia_wire::status::{InstanceStatus, SystemStatus, Transition, Verdict};
 
 /// Transitions kept in memory.
@@ -38,7 +40,8 @@ pub(crate) struct View {
     pub status: SystemStatus,
     pub counters: Vec<Counters>,
     latencies_us: Vec<Histogram<u64>>,
-    transitions: VecDeque<Transition>,
+    /// Newest first.
+    transitions: VecDeque<AuditRow>,
 }
 
 /// One instance in the JSON of `GET /metrics`.
@@ -134,9 +137,9 @@ impl Shared {
         });
     }
 
-    /// Takes over the transitions of earlier runs, newest first.
-    pub(crate) fn remember(&self, earlier: impl Iterator<Item = Transition>) {
-        self.write(|view| view.transitions.extend(earlier.take(MOST_TRANSITIONS)));
+    /// Takes over the transitions of earlier runs and their times, newest first.
+    pub(crate) fn remember(&self, earlier: impl IntoIterator<Item = AuditRow>) {
+        self.write(|view| view.transitions.extend(earlier.into_iter().take(MOST_TRANSITIONS)));
     }
 
     /// Records a transition and its instance's new status, and tells the listeners.
@@ -150,10 +153,24 @@ impl Shared {
             }
             view.set(status);
             view.transitions.truncate(MOST_TRANSITIONS - 1);
-            view.transitions.push_front(transition.clone());
+            view.transitions.push_front(transition.clone().into());
         });
         // Nobody may be listening.
         let _ = self.events.send(transition);
+    }
+
+    /// Adds times to an entry of the audit, as the store does: `None` leaves a time as it is. Says whether that
+    /// changed anything.
+    pub(crate) fn add_times(&self, seq: u64, ttd_ms: Option<f64>, ttr_ms: Option<f64>) -> bool {
+        self.write(|view| {
+            let Some(row) = view.transitions.iter_mut().find(|row| row.transition.seq == seq) else {
+                return false;
+            };
+            let new = (ttd_ms.or(row.ttd_ms), ttr_ms.or(row.ttr_ms));
+            let changed = new != (row.ttd_ms, row.ttr_ms);
+            (row.ttd_ms, row.ttr_ms) = new;
+            changed
+        })
     }
 
     /// Notes an instance's process.
@@ -175,7 +192,7 @@ impl Shared {
 
     /// The number of the newest transition; 0 if there is none.
     pub(crate) fn newest(&self) -> u64 {
-        self.read(|view| view.transitions.front().map_or(0, |t| t.seq))
+        self.read(|view| view.transitions.front().map_or(0, |row| row.transition.seq))
     }
 
     /// The transitions after `seq`, oldest first, and a receiver of all later ones.
@@ -187,6 +204,7 @@ impl Shared {
             Some(seq) => view
                 .transitions
                 .iter()
+                .map(|row| &row.transition)
                 .take_while(|t| t.seq > seq)
                 .cloned()
                 .collect::<Vec<_>>(),
@@ -240,14 +258,24 @@ impl Shared {
 }
 
 impl View {
-    /// The newest transitions, newest first, of one instance or of all.
-    pub(crate) fn transitions(&self, instance: Option<ReplicaId>, limit: usize) -> Vec<Transition> {
+    /// The newest transitions with their times, newest first, of one instance or of all.
+    pub(crate) fn audit(&self, instance: Option<ReplicaId>, limit: usize) -> Vec<AuditEntry> {
         self.transitions
             .iter()
-            .filter(|t| instance.is_none_or(|i| t.instance == i))
+            .filter(|row| instance.is_none_or(|i| row.transition.instance == i))
             .take(limit)
-            .cloned()
+            .map(|row| AuditEntry {
+                transition: row.transition.clone(),
+                ttd_ms: row.ttd_ms,
+                ttr_ms: row.ttr_ms,
+            })
             .collect()
+    }
+
+    /// The changes of the verdict on an instance, oldest first.
+    pub(crate) fn turns(&self, instance: ReplicaId) -> impl Iterator<Item = &Transition> {
+        let all = self.transitions.iter().rev().map(|row| &row.transition);
+        all.filter(move |t| t.instance == instance && t.from != t.to)
     }
 
     fn set(&mut self, status: InstanceStatus) {

@@ -12,7 +12,7 @@ use tolerancia_core::detector::DetectorConfig;
 use tolerancia_core::lifecycle::LifecycleConfig;
 use tolerancia_core::panel::PanelConfig;
 use tolerancia_core::{ProductId, Stock};
-use tolerancia_wire::evidence::{Batch, Dissent, ErrorBody};
+use tolerancia_wire::evidence::{Batch, Dissent, ErrorBody, ErrorRecord};
 use tolerancia_wire::status::Transition;
 use tower::ServiceExt as _;
 
@@ -52,7 +52,7 @@ fn judge() -> (Judge, TempDir) {
         panel: Panel::new(config, mono_ns(), |_| true),
         shared,
         producer: Producer::new(&bus, Duration::from_secs(1)).unwrap(),
-        store: Buffer::start(lazy_sqlite(&dir.path().join("t.db")), BufferConfig::default()),
+        store: Buffer::start(lazy_store(None, &dir.path().join("t.db")), BufferConfig::default()),
         on: (0..3).map(|_| Arc::new(AtomicBool::new(true))).collect(),
         seq: 100,
         source: "monitor-svc".to_owned(),
@@ -74,7 +74,7 @@ fn lie(instance: u8) -> Batch {
         robust_z: None,
     };
     Batch {
-        dissents: vec![dissent],
+        dissents: vec![dissent.into()],
         ..Batch::new(ReplicaId::new(instance).unwrap())
     }
 }

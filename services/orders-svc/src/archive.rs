@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tolerancia_core::OrderId;
-use tolerancia_store::{Buffer, BufferConfig, BufferState, Store, StoreError, Write, lazy_sqlite};
+use tolerancia_store::{Buffer, BufferConfig, BufferState, Store, StoreError, Write, lazy_store};
 use tolerancia_wire::order::{OrderStatus, OrderView};
 use tolerancia_wire::time::mono_ns;
 
@@ -30,9 +30,10 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// The archive in a SQLite file. It is opened when it is first used, and need not be usable at first.
-    pub(crate) fn open(file: &Path) -> Self {
-        let store = lazy_sqlite(file);
+    /// The archive in PostgreSQL, or without a URL in the SQLite file. It is opened when it is first used, and
+    /// need not be usable at first.
+    pub(crate) fn open(postgres_url: Option<&str>, file: &Path) -> Self {
+        let store = lazy_store(postgres_url, file);
         Self {
             buffer: Buffer::start(Arc::clone(&store), BufferConfig::default()),
             store,

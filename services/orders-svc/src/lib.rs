@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tolerancia_bus::Producer;
 use tolerancia_service::config::{ServiceArgs, name};
+use tolerancia_service::requests::{self, Requests};
 use tolerancia_service::shell::{self, Shell};
 use tolerancia_wire::health::{Health, HealthState};
 use tolerancia_wire::topic;
@@ -86,10 +87,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
         args.order_timeout_ms
     );
     let (bus, source) = (service.bus(), service.source());
-    if service.postgres_url.is_some() {
-        tracing::warn!("POSTGRES_URL is not supported yet: orders are kept in SQLite, in the data directory");
-    }
-    let archive = Archive::open(&service.data_dir.join(DATABASE));
+    let archive = Archive::open(service.postgres_url.as_deref(), &service.data_dir.join(DATABASE));
     tolerancia_bus::ensure_topics(&bus)
         .await
         .context("orders need Kafka to start")?;
@@ -135,8 +133,13 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
         let (service, desk) = (service.clone(), desk.clone());
         move || health(&service, &desk)
     };
-    let router = Shell::new(health).routes(http::routes(desk)).into_router();
+    let requests = Requests::start(requests::to_kafka(producer.clone(), &service));
+    let router = Shell::new(health)
+        .routes(http::routes(desk))
+        .requests(&requests)
+        .into_router();
     let served = shell::serve(router, service.addr(), shutdown).await;
+    requests.close().await;
     stop.cancel();
     tasks.wait().await;
     producer.flush(FLUSH).await;

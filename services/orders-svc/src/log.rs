@@ -92,6 +92,7 @@ impl Undo {
 /// Releases one order after the other until `shutdown`.
 pub(crate) async fn undo(log: impl Log, mut orders: mpsc::Receiver<OrderId>, shutdown: CancellationToken) {
     let work = async {
+        let mut undone = 0;
         while let Some(order) = orders.recv().await {
             let (partition, key) = (order.partition(), order.to_string());
             while log
@@ -102,7 +103,12 @@ pub(crate) async fn undo(log: impl Log, mut orders: mpsc::Receiver<OrderId>, shu
                 tokio::time::sleep(UNDO_PAUSE).await;
             }
             metrics::counter!("orders_undone_total").increment(1);
-            tracing::info!(%order, "Kafka had not acknowledged this order in time, so it was released");
+            tracing::debug!(%order, "Kafka had not acknowledged this order in time, so it was released");
+            undone += 1;
+            if orders.is_empty() {
+                tracing::info!(orders = undone, "what Kafka had not acknowledged in time is released");
+                undone = 0;
+            }
         }
     };
     tokio::select! {

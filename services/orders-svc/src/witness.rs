@@ -14,8 +14,6 @@ use tolerancia_wire::evidence::{Batch, Dissent};
 pub(crate) const PRESSING_NS: u64 = 50_000_000;
 /// The time between two batches while nothing is wrong, in nanoseconds.
 const CALM_NS: u64 = 1_000_000_000;
-/// Lies spelt out per replica and batch; one is proof enough.
-const MOST_DISSENTS: usize = 4;
 
 /// The observations since the last batch.
 #[derive(Debug, Default)]
@@ -30,8 +28,8 @@ impl Witness {
         let batch = self.batches.entry(replica).or_insert_with(|| Batch::new(replica));
         if said == agreed {
             batch.good = batch.good.saturating_add(1);
-        } else if batch.dissents.len() < MOST_DISSENTS {
-            batch.dissents.push(Dissent::Outcome { order_id, said, agreed });
+        } else {
+            batch.add_dissent(Dissent::Outcome { order_id, said, agreed });
         }
     }
 
@@ -79,25 +77,26 @@ mod tests {
     }
 
     #[test]
-    fn a_lie_is_told_at_once_and_spelt_out_a_few_times() {
+    fn a_lie_is_told_at_once_with_all_that_were_told_besides() {
         let mut witness = Witness::default();
-        let order = OrderId::from_random(0, [1; 14]);
+        let order = |n| OrderId::from_random(0, [n; 14]);
         witness.judge(id(1), None, TRUTH, TRUTH);
         assert!(witness.take(5000 * MS).is_some());
-        for _ in 0..100 {
-            witness.judge(id(3), Some(order), Outcome::Conflict, TRUTH);
+        for n in 0..100 {
+            witness.judge(id(3), Some(order(n % 50)), Outcome::Conflict, TRUTH);
         }
         assert_eq!(witness.take(5049 * MS), None);
         let batches = witness.take(5050 * MS).unwrap();
         assert_eq!(batches.len(), 1);
-        assert_eq!(batches[0].dissents.len(), MOST_DISSENTS);
+        assert_eq!((batches[0].dissents.len(), batches[0].lies()), (50, 100));
+        let first = Dissent::Outcome {
+            order_id: Some(order(0)),
+            said: Outcome::Conflict,
+            agreed: TRUTH,
+        };
         assert_eq!(
-            batches[0].dissents[0],
-            Dissent::Outcome {
-                order_id: Some(order),
-                said: Outcome::Conflict,
-                agreed: TRUTH
-            }
+            (&batches[0].dissents[0].dissent, batches[0].dissents[0].count),
+            (&first, 2)
         );
         assert!(batches[0].is_bad());
     }

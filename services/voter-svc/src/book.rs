@@ -14,15 +14,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tolerancia_core::{ProductId, ReplicaId};
-use tolerancia_wire::evidence::{Batch, Dissent};
+use tolerancia_wire::evidence::Batch;
 use tolerancia_wire::inventory::InstanceStats;
 
 use crate::round::Finding;
 
 /// Lost connections count at most once per this time, in nanoseconds.
 const CUT: u64 = 50_000_000;
-/// Dissents spelt out per batch. One proven lie is a verdict; more only tell people about its extent.
-const MOST_DISSENTS: usize = 5;
 /// Products named per batch of shadow votes.
 const MOST_AGREED: usize = 64;
 
@@ -54,10 +52,19 @@ impl Tally {
 }
 
 /// Findings that are named one by one in a batch.
-#[derive(Default)]
 struct Named {
-    dissents: Vec<Dissent>,
+    /// The lies; nothing else in it is filled in yet.
+    lies: Batch,
     agreed: BTreeSet<ProductId>,
+}
+
+impl Named {
+    const fn new(replica: ReplicaId) -> Self {
+        Self {
+            lies: Batch::new(replica),
+            agreed: BTreeSet::new(),
+        }
+    }
 }
 
 struct Page {
@@ -98,7 +105,7 @@ impl Book {
             failed: Tally::new(replica, "failed"),
             stale: Tally::new(replica, "stale"),
             dissents: Tally::new(replica, "dissent"),
-            named: Mutex::default(),
+            named: Mutex::new(Named::new(replica)),
             met: AtomicBool::new(false),
             cut_at: AtomicU64::new(0),
         };
@@ -133,10 +140,7 @@ impl Book {
             Finding::Dissent(dissent) => {
                 page.met.store(true, Ordering::Relaxed);
                 page.dissents.add();
-                let mut named = page.named();
-                if named.dissents.len() < MOST_DISSENTS {
-                    named.dissents.push(dissent);
-                }
+                page.named().lies.add_dissent(dissent);
             }
             Finding::Agreed(product) => {
                 let mut named = page.named();
@@ -194,17 +198,16 @@ impl Book {
 
 impl Page {
     fn take(&self) -> Batch {
-        let named = std::mem::take(&mut *self.named());
+        let named = std::mem::replace(&mut *self.named(), Named::new(self.replica));
         // The named ones carry the dissents; the tally's pending count only has to start anew.
         self.dissents.take();
         Batch {
-            instance: self.replica,
             good: self.good.take(),
             late: self.late.take(),
             failed: self.failed.take(),
             stale: self.stale.take(),
             agreed: named.agreed.into_iter().collect(),
-            dissents: named.dissents,
+            ..named.lies
         }
     }
 
@@ -221,6 +224,8 @@ impl Page {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use tolerancia_wire::evidence::{Dissent, MOST_LIES};
+
     use super::*;
 
     const MS: u64 = 1_000_000;
@@ -287,15 +292,15 @@ mod tests {
     #[test]
     fn what_is_spelt_out_is_bounded() {
         let book = Book::new(3);
-        for n in 0..100 {
+        for n in 0..1000 {
             book.note(id(1), dissent(n), MS);
             book.note(id(2), Finding::Agreed(format!("P{n}").parse().unwrap()), MS);
             book.note(id(3), Finding::Agreed("P".parse().unwrap()), MS);
         }
         let batches = book.take();
-        assert_eq!(batches[0].dissents.len(), MOST_DISSENTS);
+        assert_eq!((batches[0].dissents.len(), batches[0].lies()), (MOST_LIES, 1000));
         assert_eq!(batches[1].agreed.len(), MOST_AGREED);
         assert_eq!(batches[2].agreed.len(), 1, "each product once");
-        assert_eq!(book.stats(id(1), true, true).dissents, 100);
+        assert_eq!(book.stats(id(1), true, true).dissents, 1000);
     }
 }

@@ -45,6 +45,7 @@ use tolerancia_bus::Producer;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::config::{ServiceArgs, name};
 use tolerancia_service::link::Link;
+use tolerancia_service::requests::{self, Requests};
 use tolerancia_service::shell::{Shell, serve};
 use tolerancia_wire::health::{Health, HealthState};
 use tolerancia_wire::topic::ERROR_QUEUE;
@@ -58,7 +59,7 @@ const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
 const VERDICT_WAIT: Duration = Duration::from_millis(10);
 /// How long a start waits for a quorum of replicas.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How long the last evidence may take at the end.
+/// How long the last evidence and metrics may take at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// What the voter can be told.
@@ -145,17 +146,19 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     // Who connects to a voter that has just started shall not find it without replicas.
     shutdown.run_until_cancelled(voter.connected(CONNECT)).await;
     let addr = service.addr();
+    let requests = Requests::start(requests::to_kafka(producer.clone(), &service));
     let (asked, sender) = (Arc::clone(&voter), producer.clone());
     let shell = Shell::new(move || {
         let kafka = reading.load(Ordering::Relaxed) && sender.is_connected();
         health(&service, &asked, kafka)
     });
-    let router = shell.routes(http::routes(voter)).into_router();
+    let router = shell.routes(http::routes(voter)).requests(&requests).into_router();
     let served = serve(router, addr, shutdown.clone()).await;
 
     connections.cancel();
     shutdown.cancel();
     tasks.close();
+    requests.close().await;
     let goodbye = async {
         tasks.wait().await;
         producer.flush(GOODBYE).await;

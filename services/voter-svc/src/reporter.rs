@@ -49,9 +49,12 @@ pub async fn report(book: Arc<Book>, source: String, sink: Sink, shutdown: Cance
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
     use tokio::sync::mpsc;
     use tolerancia_core::ReplicaId;
-    use tolerancia_wire::evidence::{Batch, ErrorRecord};
+    use tolerancia_wire::evidence::{Batch, Dissent, ErrorRecord, MOST_LIES};
 
     use super::*;
     use crate::round::Finding;
@@ -114,5 +117,76 @@ mod tests {
         tokio::time::sleep(QUIET).await;
         assert_eq!(book.count_dropped(), 1);
         shutdown.cancel();
+    }
+
+    /// Everything that is reported about `lies`, told one after the other with pauses of milliseconds.
+    fn reported(lies: Vec<(u8, u64, u64)>) -> Vec<Batch> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (book, shutdown) = (Arc::new(Book::new(3)), CancellationToken::new());
+            let (sender, mut records) = mpsc::unbounded_channel();
+            let sink: Sink = Box::new(move |bytes| sender.send(bytes).is_ok());
+            tokio::spawn(report(book.clone(), "voter-svc".to_owned(), sink, shutdown.clone()));
+            for (replica, version, pause) in lies {
+                let dissent = Dissent::Stock {
+                    product: "PROD-001".parse().unwrap(),
+                    version,
+                    said: None,
+                    agreed: None,
+                    robust_z: None,
+                };
+                book.note(ReplicaId::new(replica).unwrap(), Finding::Dissent(dissent), 1);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+            shutdown.cancel();
+            let mut all = Vec::new();
+            while let Some(bytes) = records.recv().await {
+                match ErrorRecord::from_bytes(&bytes).unwrap().body {
+                    ErrorBody::Evidence { batches } => all.extend(batches),
+                    ErrorBody::BadRecord { .. } => panic!("evidence expected"),
+                }
+            }
+            all
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// However many lies are told and whenever: every one is in the count of its like in one batch, or among
+        /// those that a full batch could only count.
+        #[test]
+        fn no_lie_is_lost(
+            lies in prop::collection::vec(
+                (1u8..=3, prop_oneof![1 => 0u64..4, 3 => 0u64..5000], prop_oneof![299 => Just(0u64), 1 => 0u64..70]),
+                0..3000,
+            ),
+        ) {
+            let mut told: BTreeMap<(u8, u64), u64> = BTreeMap::new();
+            for (replica, version, _) in &lies {
+                *told.entry((*replica, *version)).or_default() += 1;
+            }
+            let mut unlisted = BTreeMap::new();
+            for batch in reported(lies) {
+                let replica = batch.instance.number();
+                prop_assert!(batch.unlisted == 0 || batch.dissents.len() == MOST_LIES);
+                *unlisted.entry(replica).or_insert(0u64) += u64::from(batch.unlisted);
+                for lie in batch.dissents {
+                    let Dissent::Stock { version, .. } = lie.dissent else {
+                        panic!("{lie:?}")
+                    };
+                    let left = told.get_mut(&(replica, version)).unwrap();
+                    *left = left.checked_sub(lie.count.into()).expect("told no more often than that");
+                }
+            }
+            for replica in 1..=3 {
+                let left: u64 = told.iter().filter(|((r, _), _)| *r == replica).map(|(_, left)| left).sum();
+                prop_assert_eq!(left, unlisted.get(&replica).copied().unwrap_or(0));
+            }
+        }
     }
 }

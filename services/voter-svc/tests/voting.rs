@@ -44,7 +44,7 @@ async fn a_minority_lie_is_never_served_and_always_reported() {
             said,
             agreed,
             ..
-        } = &batch.dissents[0]
+        } = &batch.dissents[0].dissent
         else {
             panic!("{batch:?}")
         };

@@ -92,6 +92,7 @@ impl FaultSwitch {
     fn activate(&self, spec: FaultSpec) -> Result<FaultState, String> {
         spec.fault.check()?;
         check_scope(&spec)?;
+        check_process(&spec.fault, std::process::id())?;
         let state = {
             let mut active = self.lock();
             let activated_at = if signal::of(&spec.fault).is_some() {
@@ -159,6 +160,19 @@ impl FaultSwitch {
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Active>>> {
         self.shared.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The kernel ignores SIGKILL and SIGSTOP that process 1 of a container sends to itself: the fault would be said to be
+/// active and do nothing.
+fn check_process(fault: &Fault, pid: u32) -> Result<(), String> {
+    if pid == 1 && signal::of(fault).is_some() {
+        return Err(format!(
+            "{} cannot be injected into process 1 of a container: run the service under an init, as the image does (tini), \
+             or with `docker run --init`",
+            fault.name()
+        ));
+    }
+    Ok(())
 }
 
 /// A fault that would do nothing, or more than its scope says, would falsify a measurement.

@@ -16,12 +16,14 @@ use axum::{Json, Router};
 use tolerancia_wire::health::Health;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use observe::Observer;
 pub use serve::serve;
 #[cfg(test)]
 pub(crate) use serve::serve_on;
 
 use crate::fault::FaultSwitch;
 use crate::problem::ApiProblem;
+use crate::requests::Requests;
 
 /// The largest request body that is read, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -36,6 +38,7 @@ pub struct Shell {
     routes: Router,
     faults: Option<FaultSwitch>,
     metrics: bool,
+    observer: Observer,
 }
 
 impl std::fmt::Debug for Shell {
@@ -54,6 +57,7 @@ impl Shell {
             routes: Router::new(),
             faults: None,
             metrics: true,
+            observer: Observer::default(),
         }
     }
 
@@ -72,6 +76,12 @@ impl Shell {
     /// Lets faults be injected: into `GET /health` and the routes, through `/fault`.
     pub fn faults(mut self, faults: FaultSwitch) -> Self {
         self.faults = Some(faults);
+        self
+    }
+
+    /// Counts every answer for `requests` too.
+    pub fn requests(mut self, requests: &Requests) -> Self {
+        self.observer = Observer::reporting(requests.recorder());
         self
     }
 
@@ -101,10 +111,7 @@ impl Shell {
             .method_not_allowed_fallback(wrong_method)
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(axum::middleware::from_fn_with_state(
-                observe::Observer::default(),
-                observe::observe,
-            ))
+            .layer(axum::middleware::from_fn_with_state(self.observer, observe::observe))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Counts every answer, and turns error answers that are plain text into problems: axum's own rejections are.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::to_bytes;
 use axum::extract::{MatchedPath, Request, State};
@@ -11,58 +11,77 @@ use axum::response::{IntoResponse as _, Response};
 use metrics::{Counter, Histogram};
 
 use crate::problem::ApiProblem;
+use crate::requests::{self, Recorder};
 
 /// The longest plain text that is taken over as a detail, in bytes.
 const DETAIL_LIMIT: usize = 4096;
 
+/// The route of requests without one: their paths are not bounded.
+const UNMATCHED: &str = "unmatched";
+/// Routes that begin so are not reported: the monitor reads the reports, and nothing that detects may see who was
+/// told to break.
+const SECRET: &str = "/fault";
+
 struct Series {
-    path: MatchedPath,
+    route: String,
     status: StatusCode,
     count: Counter,
     seconds: Histogram,
+    report: Option<requests::Series>,
 }
 
 /// The series in use. A service has a few dozen at most, so a search is cheaper than building labels.
 #[derive(Clone, Default)]
-pub(super) struct Observer(Arc<RwLock<Vec<Series>>>);
+pub(super) struct Observer {
+    series: Arc<RwLock<Vec<Series>>>,
+    recorder: Option<Recorder>,
+}
 
 impl Observer {
-    fn record(&self, path: Option<MatchedPath>, status: StatusCode, seconds: f64) {
-        let Some(path) = path else {
-            // No route, so no bound on the paths.
-            metrics::counter!("http_requests_total", "route" => "unmatched", "status" => status.as_u16().to_string())
-                .increment(1);
-            return;
-        };
+    /// One that counts for the reports of `recorder` too.
+    pub(super) fn reporting(recorder: Recorder) -> Self {
+        Self {
+            series: Arc::default(),
+            recorder: Some(recorder),
+        }
+    }
+
+    fn record(&self, path: Option<&MatchedPath>, status: StatusCode, elapsed: Duration) {
+        let route = path.map_or(UNMATCHED, MatchedPath::as_str);
         let find = |all: &[Series]| {
-            all.iter()
-                .find(|one| one.status == status && one.path.as_str() == path.as_str())
-                .map(|one| {
-                    one.count.increment(1);
-                    one.seconds.record(seconds);
-                })
+            let one = all.iter().find(|one| one.status == status && one.route == route);
+            one.map(|one| self.count(one, elapsed))
         };
-        if find(&self.0.read().unwrap_or_else(PoisonError::into_inner)).is_some() {
+        if find(&self.series.read().unwrap_or_else(PoisonError::into_inner)).is_some() {
             return;
         }
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
         if find(&all).is_some() {
             return;
         }
-        let labels = [
-            ("route", path.as_str().to_owned()),
-            ("status", status.as_u16().to_string()),
-        ];
-        let count = metrics::counter!("http_requests_total", &labels);
-        let seconds_series = metrics::histogram!("http_request_seconds", &labels);
-        count.increment(1);
-        seconds_series.record(seconds);
-        all.push(Series {
-            path,
+        let series = self.series(route, status);
+        self.count(&series, elapsed);
+        all.push(series);
+    }
+
+    fn count(&self, series: &Series, elapsed: Duration) {
+        series.count.increment(1);
+        series.seconds.record(elapsed.as_secs_f64());
+        if let (Some(recorder), Some(report)) = (&self.recorder, series.report) {
+            recorder.record(report, elapsed);
+        }
+    }
+
+    fn series(&self, route: &str, status: StatusCode) -> Series {
+        let labels = [("route", route.to_owned()), ("status", status.as_u16().to_string())];
+        let recorder = self.recorder.as_ref().filter(|_| !route.starts_with(SECRET));
+        Series {
+            route: route.to_owned(),
             status,
-            count,
-            seconds: seconds_series,
-        });
+            count: metrics::counter!("http_requests_total", &labels),
+            seconds: metrics::histogram!("http_request_seconds", &labels),
+            report: recorder.and_then(|recorder| recorder.series(route, status.as_u16())),
+        }
     }
 }
 
@@ -76,7 +95,7 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     } else {
         response
     };
-    observer.record(path, status, started.elapsed().as_secs_f64());
+    observer.record(path.as_ref(), status, started.elapsed());
     response
 }
 

@@ -68,7 +68,7 @@ fn replica() -> Replica {
         move || crate::health(&service, &view, true, &failing)
     };
     Replica {
-        router: crate::router(health, Arc::clone(&view), faults),
+        router: crate::in_shell(health, Arc::clone(&view), faults).into_router(),
         view,
         ledger,
     }

@@ -56,7 +56,7 @@ impl Log for FakeLog {
 
 /// An archive whose database is dead.
 pub(crate) fn archive() -> Archive {
-    Archive::open("/dev/null/orders.db".as_ref())
+    Archive::open(None, "/dev/null/orders.db".as_ref())
 }
 
 /// A desk, its log, and replicas that apply it when they are told to.

@@ -14,7 +14,7 @@ fn elsewhere() -> &'static str {
 #[tokio::test(start_paused = true)]
 async fn after_a_restart_the_store_knows_orders_and_keys() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = || Archive::open(&dir.path().join("orders.db"));
+    let archive = || Archive::open(None, &dir.path().join("orders.db"));
     let mut before = Bench::with(1, archive());
     let placing = before.place(Some("k"), "P", 2);
     let dropped = before.place(Some("gone"), "P", 1);
@@ -43,7 +43,7 @@ async fn after_a_restart_the_store_knows_orders_and_keys() {
 #[tokio::test(start_paused = true)]
 async fn a_key_is_taken_in_every_partition_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = || Archive::open(&dir.path().join("orders.db"));
+    let archive = || Archive::open(None, &dir.path().join("orders.db"));
     let before = Bench::with(2, archive());
     let first = order(before.place(Some("k"), "P", 1).await.unwrap());
     assert_eq!(before.place(Some("k"), elsewhere(), 1).await.unwrap(), Placed::KeyTaken);

@@ -1,0 +1,143 @@
+//! The failure audit learns how long detection and recovery took.
+//!
+//! The monitor must not know whether a fault is injected, so whoever injects one says so afterwards
+//! (`POST /faults`), and this task puts reports and verdicts together. It stands behind everything that judges:
+//! it hears of a verdict as any listener of `GET /events` does, once it has been published, and what it finds
+//! goes into the entries of the audit and nowhere else. Panel, judge and checkers hold no reference to it, and it
+//! holds none to them.
+//!
+//! The times are computed anew when a report arrives and on each later verdict on that instance, so it does not
+//! matter which comes first. A time that is known may still be corrected; it is never taken back. Reports are kept
+//! in memory, the newest of each instance; the times outlive the monitor in the store.
+
+mod intake;
+mod times;
+
+use std::collections::VecDeque;
+
+use axum::Router;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+use tolerancia_core::ReplicaId;
+use tolerancia_service::fault::FaultSwitch;
+use tolerancia_store::{Buffer, Write};
+use tolerancia_wire::activation::Activation;
+use tolerancia_wire::status::Transition;
+
+use crate::state::Shared;
+use times::{Times, Turn, offset_ns};
+
+/// Reports that are kept of each instance.
+const MOST_ACTIVATIONS: usize = 64;
+
+/// Reports that wait for the audit at most.
+const QUEUE: usize = 64;
+
+/// The task that adds times to the entries of the audit.
+#[derive(Debug)]
+pub(crate) struct Auditor {
+    shared: Shared,
+    store: Buffer,
+    verdicts: broadcast::Receiver<Transition>,
+    reports: mpsc::Receiver<Activation>,
+    /// By instance.
+    activations: Vec<Activations>,
+}
+
+impl Auditor {
+    /// An auditor of the verdicts from here on, and the route that feeds it.
+    pub(crate) fn new(shared: Shared, store: Buffer, faults: &FaultSwitch, replicas: u8) -> (Self, Router) {
+        let (out, reports) = mpsc::channel(QUEUE);
+        let auditor = Self {
+            verdicts: shared.subscribe(None).1,
+            shared,
+            store,
+            reports,
+            activations: vec![Activations::default(); replicas.into()],
+        };
+        (auditor, intake::routes(faults, replicas, out))
+    }
+
+    /// Audits until shutdown.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(report) = self.reports.recv() => self.report(report),
+                verdict = self.verdicts.recv() => match verdict {
+                    Ok(transition) => self.audit(transition.instance),
+                    // What was missed is in the view.
+                    Err(RecvError::Lagged(_)) => self.audit_all(),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, report: Activation) {
+        let instance = report.instance;
+        if let Some(activations) = self.activations.get_mut(instance.index()) {
+            activations.note(report);
+            self.audit(instance);
+        }
+    }
+
+    fn audit_all(&self) {
+        let replicas = u8::try_from(self.activations.len()).unwrap_or(u8::MAX);
+        ReplicaId::all(replicas).for_each(|instance| self.audit(instance));
+    }
+
+    fn audit(&self, instance: ReplicaId) {
+        let Some(Activations(activations)) = self.activations.get(instance.index()) else {
+            return;
+        };
+        if activations.is_empty() {
+            return;
+        }
+        let turns: Vec<Turn> = self.shared.read(|view| {
+            let turns = view.turns(instance);
+            turns
+                .map(|t| Turn {
+                    seq: t.seq,
+                    stamp: t.stamp,
+                    to: t.to,
+                })
+                .collect()
+        });
+        let activations: Vec<_> = activations.iter().cloned().collect();
+        for Times { seq, ttd_ms, ttr_ms } in times::times(&activations, &turns) {
+            let ttd_ms = Some(ttd_ms);
+            if self.shared.add_times(seq, ttd_ms, ttr_ms) {
+                self.store.push(Write::AuditTimes { seq, ttd_ms, ttr_ms });
+            }
+        }
+    }
+}
+
+/// The newest reports about one instance, in the order in which they came.
+#[derive(Debug, Clone, Default)]
+struct Activations(VecDeque<Activation>);
+
+impl Activations {
+    /// Takes a report in. One about an activation that is known adds the clearing; of several the first in time
+    /// counts, since a fault ends once.
+    fn note(&mut self, report: Activation) {
+        let known = self
+            .0
+            .iter_mut()
+            .find(|known| known.activated_at == report.activated_at);
+        let Some(known) = known else {
+            self.0.truncate(MOST_ACTIVATIONS - 1);
+            self.0.push_front(report);
+            return;
+        };
+        known.cleared_at = match (known.cleared_at, report.cleared_at) {
+            (Some(a), Some(b)) => Some(if offset_ns(a, b) < 0 { b } else { a }),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;
