@@ -34,7 +34,7 @@ pub struct ExperimentCommand {
     #[command(flatten)]
     place: Place,
 
-    /// The token that the replicas of a running system ask for.
+    /// The token that the replicas of a running system, and its monitor, ask for.
     #[arg(long, env = "FAULT_TOKEN", hide_env_values = true)]
     fault_token: Option<String>,
 

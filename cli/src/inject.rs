@@ -1,5 +1,6 @@
 //! `tolerancia inject`: break one inventory replica, mend it, look at what happened.
 
+mod audit;
 mod show;
 mod stopped;
 
@@ -90,11 +91,15 @@ pub struct Target {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
+    /// The monitor's address, where it is not on this host: its audit is told of the fault.
+    #[arg(long, value_name = "URL")]
+    monitor_url: Option<String>,
+
     /// The system's data directory, where a stopped process is looked up if the monitor does not know it.
     #[arg(long, env = "DATA_DIR", default_value = ".tolerancia")]
     data_dir: PathBuf,
 
-    /// The token that the replica was started with.
+    /// The token that the replica and the monitor were started with.
     #[arg(long, env = "FAULT_TOKEN", hide_env_values = true)]
     fault_token: Option<String>,
 
@@ -162,7 +167,8 @@ impl Target {
 
     /// The monitor's address.
     fn monitor(&self) -> String {
-        format!("http://127.0.0.1:{}", self.place.ports().monitor())
+        let here = || format!("http://127.0.0.1:{}", self.place.ports().monitor());
+        self.monitor_url.clone().unwrap_or_else(here)
     }
 
     fn token(&self) -> Option<&str> {
@@ -195,19 +201,25 @@ pub async fn run(command: InjectCommand) -> Outcome {
         _ => format!("end it with `tolerancia inject clear --instance {}`", target.instance),
     };
     let state = inject::put_fault(&url, target.token(), FaultSpec { fault, scope }).await?;
-    show::state(&state, target.json, Some(&next))
+    let shown = show::state(&state, target.json, Some(&next));
+    audit::tell(&target, &state.instance, state.active.as_ref(), None).await;
+    shown
 }
 
 async fn clear(target: &Target) -> Outcome {
     let url = target.url()?;
     let pid = stopped::find(target).await;
-    let mut answer = inject::clear(&url, target.token(), pid).await;
+    let mut answer = inject::clear_known(&url, target.token(), pid).await;
     if matches!(answer, Err(InjectError::NoAnswer { .. })) && pid.is_some() {
         // A freeze comes a moment after its answer, so the process may have stopped after it was looked at.
-        answer = inject::clear(&url, target.token(), pid).await;
+        answer = inject::clear_known(&url, target.token(), pid).await;
     }
     match answer {
-        Ok(state) => show::state(&state, target.json, None),
+        Ok((state, was)) => {
+            let shown = show::state(&state, target.json, None);
+            audit::tell(target, &state.instance, was.as_ref(), state.cleared_at).await;
+            shown
+        }
         Err(error @ InjectError::NoAnswer { .. }) if pid.is_none() => Err(Failure::refused(format!(
             "{error}. If its process is stopped on another host, continue it there: `kill -CONT PID`, then clear again"
         ))),

@@ -3,13 +3,16 @@
 //! A replica obeys only if it was started with `FAULT_INJECTION=on`. A stopped process (`freeze`) cannot
 //! answer the request that would end the fault, so [`clear`] continues it with SIGCONT first; for that it
 //! must run on this host, and its process id must be known from before ([`pid_of`] asks the monitor).
+//!
+//! Whoever injects or clears a fault tells the monitor's audit afterwards ([`report`]).
 
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use tolerancia_core::ReplicaId;
-use tolerancia_wire::fault::{FaultSpec, FaultState};
+use tolerancia_wire::activation::Activation;
+use tolerancia_wire::fault::{ActiveFault, FaultSpec, FaultState};
 use tolerancia_wire::status::InstanceStatus;
 
 use crate::http;
@@ -78,9 +81,64 @@ pub async fn put_fault(url: &str, token: Option<&str>, spec: FaultSpec) -> Resul
 pub async fn clear(url: &str, token: Option<&str>, pid: Option<u32>) -> Result<FaultState, InjectError> {
     // A stopped process would only let the request time out.
     let resumed = pid.map_or(Ok(()), resume_if_stopped);
-    match (request(Method::DELETE, url, token, None).await, resumed) {
+    prefer(request(Method::DELETE, url, token, None).await, resumed)
+}
+
+/// As [`clear`], and says which fault was active until then.
+///
+/// # Errors
+/// As [`clear`].
+pub async fn clear_known(
+    url: &str,
+    token: Option<&str>,
+    pid: Option<u32>,
+) -> Result<(FaultState, Option<ActiveFault>), InjectError> {
+    let resumed = pid.map_or(Ok(()), resume_if_stopped);
+    let before = prefer(status(url, token).await, resumed)?;
+    let after = clear(url, token, pid).await?;
+    Ok((after, before.active))
+}
+
+/// The answer, or why there was none: the process could not be continued.
+fn prefer(
+    answer: Result<FaultState, InjectError>,
+    resumed: Result<(), InjectError>,
+) -> Result<FaultState, InjectError> {
+    match (answer, resumed) {
         (Err(InjectError::NoAnswer { .. }), Err(error)) => Err(error),
         (answer, _) => answer,
+    }
+}
+
+/// Tells the audit of the monitor at `monitor_url` about a fault: since when it is active, or that it was cleared.
+///
+/// # Errors
+/// A sentence with the address and what is wrong there, when the monitor does not answer within 2 s or refuses.
+/// The fault is what it is all the same, only the audit lacks its times.
+pub async fn report(monitor_url: &str, token: Option<&str>, activation: &Activation) -> Result<(), String> {
+    let url = format!("{}/faults", monitor_url.trim_end_matches('/'));
+    let mut request = http::client(TIMEOUT).post(&url).json(activation);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let no_answer = |error: reqwest::Error| {
+        format!(
+            "{url} does not answer ({}): is the monitor running?",
+            http::cause(&error)
+        )
+    };
+    let response = request.send().await.map_err(no_answer)?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(no_answer)?;
+    match status {
+        StatusCode::NOT_FOUND => Err(format!(
+            "{url} takes no reports: start the monitor with FAULT_INJECTION=on"
+        )),
+        StatusCode::UNAUTHORIZED => Err(format!(
+            "{url} asks for a token: set FAULT_TOKEN to the one that the monitor was started with"
+        )),
+        _ if !status.is_success() => Err(format!("{url} answered {}", http::describe(status.as_u16(), &body))),
+        _ => Ok(()),
     }
 }
 
@@ -165,7 +223,12 @@ fn is_stopped(stat: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use axum::extract::State;
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use serde_json::{Value, json};
     use tolerancia_core::fault::{Fault, Scope};
+    use tolerancia_wire::Stamp;
 
     #[test]
     fn the_state_of_a_process_is_read_after_its_name() {
@@ -185,5 +248,41 @@ mod tests {
         assert!(matches!(error, InjectError::Invalid(_)), "{error}");
         let error = status("http://127.0.0.1:0", None).await.unwrap_err();
         assert!(matches!(error, InjectError::NoAnswer { .. }), "{error}");
+    }
+
+    /// Answers a report with this status, and takes nothing but a report.
+    async fn answer(State(status): State<u16>, Json(_): Json<Activation>) -> (StatusCode, Json<Value>) {
+        let problem = json!({ "type": "about:blank", "title": "", "status": status, "detail": "the reason" });
+        (StatusCode::from_u16(status).unwrap(), Json(problem))
+    }
+
+    #[tokio::test]
+    async fn a_report_that_is_not_taken_says_what_to_do() {
+        let active = ActiveFault {
+            spec: FaultSpec {
+                fault: Fault::Crash,
+                scope: Scope::All,
+            },
+            activated_at: Stamp::now(),
+        };
+        let activation = Activation::new(ReplicaId::new(1).unwrap(), &active, None);
+        for (status, hint) in [
+            (202, None),
+            (404, Some("FAULT_INJECTION=on")),
+            (401, Some("FAULT_TOKEN")),
+            (422, Some("the reason")),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            let router = Router::new().route("/faults", post(answer)).with_state(status);
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            let told = report(&url, Some("token"), &activation).await;
+            match hint {
+                None => told.unwrap(),
+                Some(hint) => assert!(told.as_ref().is_err_and(|why| why.contains(hint)), "{told:?}"),
+            }
+        }
+        let nobody = report("http://127.0.0.1:0", None, &activation).await.unwrap_err();
+        assert!(nobody.contains("is the monitor running?"), "{nobody}");
     }
 }

@@ -1,10 +1,11 @@
 //! What `inject` prints.
 
 use serde::Serialize;
+use tolerancia_wire::activation::{Audit, AuditEntry};
 use tolerancia_wire::core::ReplicaId;
 use tolerancia_wire::core::fault::Scope;
 use tolerancia_wire::fault::{Fault, FaultSpec, FaultState};
-use tolerancia_wire::status::{Failures, Transition, Verdict};
+use tolerancia_wire::status::Verdict;
 use tolerancia_wire::time::rfc3339;
 
 use super::say;
@@ -65,18 +66,35 @@ pub async fn failures(monitor: &str, instance: ReplicaId, json: bool) -> Outcome
             detail.unwrap_or_default()
         )));
     }
-    let failures: Failures = answer.json().await.map_err(silent)?;
+    let failures: Audit = answer.json().await.map_err(silent)?;
     if json {
         return print(&failures);
     }
     if failures.failures.is_empty() {
         return say(&format!("instance {instance}: the monitor noticed nothing"));
     }
-    let rows: Vec<_> = failures.failures.iter().map(row).collect();
-    say(&format!("{:<27}  {:<10}  reason\n{}", "at", "verdict", rows.join("\n")))
+    say(&table(&failures.failures))
 }
 
-fn row(transition: &Transition) -> String {
+/// The entries as a table, with times where any is known.
+fn table(entries: &[AuditEntry]) -> String {
+    let timed = entries.iter().any(|entry| entry.ttd_ms.is_some());
+    let times = |ttd: &str, ttr: &str| match timed {
+        true => format!("{ttd:>8}  {ttr:>8}  "),
+        false => String::new(),
+    };
+    let ms = |ms: Option<f64>| ms.map_or_else(String::new, |ms| format!("{ms:.1}"));
+    let head = format!("{:<27}  {:<10}  {}reason", "at", "verdict", times("TTD ms", "TTR ms"));
+    let rows = entries.iter().map(|entry| {
+        let (at, verdict) = row(entry);
+        let times = times(&ms(entry.ttd_ms), &ms(entry.ttr_ms));
+        format!("{at:<27}  {verdict:<10}  {times}{}", entry.transition.reason.text)
+    });
+    std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+/// When, and what became of the verdict.
+fn row(AuditEntry { transition, .. }: &AuditEntry) -> (String, String) {
     let word = |verdict| match verdict {
         Verdict::On => "ON",
         Verdict::Off => "OFF",
@@ -85,11 +103,45 @@ fn row(transition: &Transition) -> String {
         (from, to) if from == to => word(to).to_owned(),
         (from, to) => format!("{} -> {}", word(from), word(to)),
     };
-    let at = rfc3339(transition.stamp.at);
-    format!("{at:<27}  {verdict:<10}  {}", transition.reason.text)
+    (rfc3339(transition.stamp.at), verdict)
 }
 
 fn print(value: &impl Serialize) -> Outcome {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::cannot(error.to_string()))?;
     say(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn entries(times: &str) -> Vec<AuditEntry> {
+        let entry = |times: &str| {
+            let text = format!(
+                r#"{{"seq": 1, "at": "2026-01-01T00:00:00.000000Z", "mono_ns": 5, "service": "inventory-svc", {times}
+                    "instance": "2", "from": "ON", "to": "OFF", "phase": "quarantine",
+                    "reason": {{"kind": "late", "text": "3 of 3 late"}}, "quorum_lost": false}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        vec![entry(times), entry("")]
+    }
+
+    #[test]
+    fn times_have_columns_only_where_there_are_any() {
+        let without = table(&entries(""));
+        assert!(!without.contains("TTD"), "{without}");
+        let with = table(&entries(r#""ttd_ms": 306.25, "#));
+        let lines: Vec<_> = with.lines().collect();
+        let [head, timed, untimed] = lines[..] else {
+            panic!("{with}")
+        };
+        assert!(
+            head.contains("TTD ms    TTR ms  reason") && timed.contains("306.2"),
+            "{with}"
+        );
+        assert_eq!(timed.find("3 of 3"), untimed.find("3 of 3"), "{with}");
+        assert_eq!(timed.find("3 of 3"), head.find("reason"), "{with}");
+    }
 }

@@ -109,7 +109,7 @@ impl System {
             stage: 0,
             port,
             args: self.args(BROKER, port),
-            env: Vec::new(),
+            env: vec![("POSTGRES_URL", None)],
             probe: Probe::Kafka(self.bus.clone()),
         }
     }
@@ -122,6 +122,10 @@ impl System {
             name = format!("{service}/{id}");
         }
         let fault_injection = if self.fault_injection { "on" } else { "off" };
+        // It holds a password: in the environment, not in `ps`, and only where it is used.
+        let postgres = matches!(service, name::ORDERS | name::MONITOR)
+            .then(|| self.postgres.clone())
+            .flatten();
         let env = vec![
             ("SERVICE_NAME", Some(service.to_owned())),
             ("INSTANCE_ID", replica.map(|id| id.to_string())),
@@ -131,7 +135,7 @@ impl System {
             ("KAFKA_BOOTSTRAP_SERVERS", Some(self.bus.bootstrap.clone())),
             ("FAULT_INJECTION", Some(fault_injection.to_owned())),
             ("FAULT_TOKEN", self.fault_token.clone()),
-            ("POSTGRES_URL", self.postgres.clone()),
+            ("POSTGRES_URL", postgres),
         ];
         Spec {
             name,
@@ -155,8 +159,12 @@ mod tests {
     use super::*;
 
     fn system(kafka: Option<&str>, replicas: u8) -> Vec<Spec> {
+        described(kafka, replicas).specs()
+    }
+
+    fn described(kafka: Option<&str>, replicas: u8) -> System {
         let ports = Ports { base: 7001, replicas };
-        let system = System {
+        System {
             data_dir: "/d".into(),
             ports,
             bus: bus(kafka, ports).expect("the test's environment is clean"),
@@ -164,8 +172,7 @@ mod tests {
             fault_injection: true,
             fault_token: None,
             postgres: None,
-        };
-        system.specs()
+        }
     }
 
     fn var<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
@@ -201,6 +208,35 @@ mod tests {
         assert!(external.iter().all(|spec| spec.name != BROKER));
         for spec in &external {
             assert_eq!(var(spec, "KAFKA_BOOTSTRAP_SERVERS"), Some("kafka:9092"));
+        }
+    }
+
+    #[test]
+    fn every_service_knows_whether_faults_may_be_injected() {
+        // The monitor too: its audit takes reports then, and asks for the same token.
+        let mut system = described(None, 3);
+        system.fault_token = Some("secret".to_owned());
+        for allowed in [true, false] {
+            system.fault_injection = allowed;
+            for spec in &system.specs()[1..] {
+                let word = if allowed { "on" } else { "off" };
+                assert_eq!(var(spec, "FAULT_INJECTION"), Some(word), "{}", spec.name);
+                assert_eq!(var(spec, "FAULT_TOKEN"), Some("secret"), "{}", spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn only_those_that_write_to_the_database_get_its_url() {
+        let url = "postgres://user:secret@db/tolerancia";
+        let mut system = described(None, 3);
+        system.postgres = Some(url.to_owned());
+        for spec in system.specs() {
+            let writes = ["orders-svc", "monitor-svc"].contains(&spec.name.as_str());
+            assert_eq!(var(&spec, "POSTGRES_URL"), writes.then_some(url), "{}", spec.name);
+            assert!(!spec.args.iter().any(|arg| arg.contains("secret")), "{}", spec.name);
+            // The supervisor's own must not reach them either.
+            assert!(spec.env.iter().any(|(key, _)| *key == "POSTGRES_URL"), "{}", spec.name);
         }
     }
 }

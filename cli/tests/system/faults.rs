@@ -85,7 +85,12 @@ async fn nothing_that_detects_can_read_which_fault_is_injected() {
         system.steady().await;
     }
     traffic.stop().await;
-    for topic in [topic::ERROR_QUEUE, topic::INSTANCE_STATUS, topic::INVENTORY_RESULTS] {
+    for topic in [
+        topic::ERROR_QUEUE,
+        topic::INSTANCE_STATUS,
+        topic::INVENTORY_RESULTS,
+        topic::REQUEST_METRICS,
+    ] {
         let records = tolerancia_bus::read_all(&system.bus(), topic).await.unwrap();
         assert!(!records.is_empty(), "{topic} is empty, so nothing was tested");
         for record in records {

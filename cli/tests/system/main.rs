@@ -5,10 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod audit;
 mod faults;
 mod guide;
 mod harness;
 mod input;
 mod lag;
+mod metrics;
+mod outside;
 mod recovery;
 mod signals;

@@ -89,3 +89,41 @@ async fn every_other_process_may_be_killed_under_load() {
     system.replicas_are_equal().await;
     system.down().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_another_log_is_not_believed() {
+    let mut system = System::up().await;
+    let snapshot = |system: &System| system.data_dir().join("inventory-1");
+    let kept = system.dir().join("kept");
+    for quantity in [7, 9] {
+        system.order("PROD-001", quantity).await;
+    }
+    system.stop().await;
+    std::fs::rename(snapshot(&system), &kept).unwrap();
+    for entry in std::fs::read_dir(system.data_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        } else {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    // The new log is longer than the snapshot, so its length tells nothing.
+    system.again().await;
+    for _ in 0..9 {
+        system.order("PROD-001", 1).await;
+    }
+    system.stop().await;
+    std::fs::remove_dir_all(snapshot(&system)).unwrap();
+    std::fs::rename(kept, snapshot(&system)).unwrap();
+    system.again().await;
+    system.steady().await;
+    system.replicas_are_equal().await;
+    assert!(
+        system.log().contains("the snapshot is not of this log"),
+        "{}",
+        system.log()
+    );
+    system.down().await;
+}

@@ -80,10 +80,13 @@ struct Statistics {
     brokers: HashMap<String, Broker>,
 }
 
-/// <https://github.com/confluentinc/librdkafka/blob/master/STATISTICS.md>
+/// One connection. <https://github.com/confluentinc/librdkafka/blob/master/STATISTICS.md>
 #[derive(serde::Deserialize)]
 struct Broker {
     state: String,
+    /// The broker's address: it may have several connections.
+    #[serde(default)]
+    nodename: String,
     /// Requests whose answer is due.
     #[serde(default)]
     waitresp_cnt: i64,
@@ -93,9 +96,18 @@ struct Broker {
 }
 
 impl Broker {
-    fn is_there(&self, silence_us: u64) -> bool {
-        let silent = u64::try_from(self.rxidle).is_ok_and(|idle| idle > silence_us);
-        self.state == "UP" && !(self.waitresp_cnt > 0 && silent)
+    fn is_silent(&self, silence_us: u64) -> bool {
+        let idle = u64::try_from(self.rxidle).is_ok_and(|idle| idle > silence_us);
+        self.state == "UP" && self.waitresp_cnt > 0 && idle
+    }
+}
+
+impl Statistics {
+    /// Whether a broker is connected and owes no answer on any of its connections.
+    fn shows_a_broker(&self, silence_us: u64) -> bool {
+        let all = || self.brokers.values();
+        let silent = |node: &str| all().any(|one| one.nodename == node && one.is_silent(silence_us));
+        all().any(|one| one.state == "UP" && !silent(&one.nodename))
     }
 }
 
@@ -117,7 +129,7 @@ impl ClientContext for Context {
             return;
         };
         let silence_us = self.0.silence_us;
-        if statistics.brokers.values().any(|broker| broker.is_there(silence_us)) {
+        if statistics.shows_a_broker(silence_us) {
             self.0.set_up();
         } else {
             self.0.set_down("no broker is connected and answers");
@@ -151,11 +163,20 @@ mod tests {
             (false, "CONNECT", 0, 0),
         ] {
             let statistics = format!(
-                r#"{{"name":"x","brokers":{{"a:1":{{"state":"{state}","waitresp_cnt":{waitresp_cnt},"rxidle":{},"rtt":{{}}}},"GroupCoordinator":{{"state":"INIT","waitresp_cnt":0,"rxidle":-1}}}}}}"#,
-                rxidle_ms * 1000
+                r#"{{"name":"x","brokers":{{
+                    "a:1/1":{{"nodename":"a:1","state":"{state}","waitresp_cnt":{waitresp_cnt},"rxidle":{},"rtt":{{}}}},
+                    "a:1/bootstrap":{{"nodename":"a:1","state":"{}","waitresp_cnt":0,"rxidle":90000000}},
+                    "GroupCoordinator":{{"nodename":"","state":"INIT","waitresp_cnt":0,"rxidle":-1}}}}}}"#,
+                rxidle_ms * 1000,
+                if state == "UP" { "UP" } else { "DOWN" },
             );
             context.stats_raw(statistics.as_bytes());
             assert_eq!(context.0.is_up(), up, "{statistics}");
         }
+        // Another broker is another matter.
+        let two = r#"{"brokers":{"a:1/1":{"nodename":"a:1","state":"UP","waitresp_cnt":1,"rxidle":9000000},
+                      "a:2/2":{"nodename":"a:2","state":"UP","waitresp_cnt":1,"rxidle":10}}}"#;
+        context.stats_raw(two.as_bytes());
+        assert!(context.0.is_up());
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use tolerancia_core::ReplicaId;
+use tolerancia_wire::Stamp;
 use tolerancia_wire::fault::FaultState;
 
 use super::Target;
@@ -15,8 +16,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Ends the faults of all replicas. `pids` are their processes, where known from an injection.
-pub(crate) async fn clear_all(target: &Target, pids: &[Option<u32>]) -> Result<(), String> {
+/// Ends the faults of all replicas and says when, by replica. `pids` are their processes, where known from an
+/// injection.
+pub(crate) async fn clear_all(target: &Target, pids: &[Option<u32>]) -> Result<Vec<Option<Stamp>>, String> {
     let replicas = u8::try_from(target.inventory_urls.len()).unwrap_or(u8::MAX);
     let clear = async |instance: ReplicaId| {
         let known = pids.get(instance.index()).copied().flatten();
@@ -25,18 +27,21 @@ pub(crate) async fn clear_all(target: &Target, pids: &[Option<u32>]) -> Result<(
             None => inject::pid_of(&target.monitor_url, instance).await,
         };
         match clear_one(target, instance, pid).await {
+            Ok(state) => Ok(state.cleared_at),
             // Without fault injection there is no fault.
-            Ok(_) | Err(InjectError::Off { .. }) => None,
-            Err(error) => Some(format!("instance {instance}: {error}")),
+            Err(InjectError::Off { .. }) => Ok(None),
+            Err(error) => Err(format!("instance {instance}: {error}")),
         }
     };
-    let failed: Vec<String> = join_all(ReplicaId::all(replicas).map(clear))
-        .await
-        .into_iter()
-        .flatten()
-        .collect();
+    let (mut cleared, mut failed) = (Vec::new(), Vec::new());
+    for ended in join_all(ReplicaId::all(replicas).map(clear)).await {
+        match ended {
+            Ok(at) => cleared.push(at),
+            Err(why) => failed.push(why),
+        }
+    }
     if failed.is_empty() {
-        Ok(())
+        Ok(cleared)
     } else {
         Err(failed.join("; "))
     }

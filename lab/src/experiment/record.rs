@@ -37,6 +37,8 @@ pub(crate) struct Trial {
     pub recovered: Option<Stamp>,
     /// When the system was steady again.
     pub over: Option<Stamp>,
+    /// Whether the monitor's audit was told of it, or at least asked to listen.
+    pub told: bool,
 }
 
 /// A span on `CLOCK_MONOTONIC`, in nanoseconds, both ends included.
@@ -163,6 +165,7 @@ pub(crate) mod tests {
             cleared: cleared.map(stamp),
             recovered: Some(stamp(recovered)),
             over: Some(stamp(recovered + 300)),
+            told: true,
         }
     }
 

@@ -11,7 +11,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tolerancia_bus::BusConfig;
 use tolerancia_core::ReplicaId;
+use tolerancia_core::fault::Fault;
 use tolerancia_wire::Stamp;
+use tolerancia_wire::activation::{Activation, FaultName};
 use tolerancia_wire::time::mono_ns;
 
 use super::log::Ends;
@@ -23,6 +25,7 @@ use super::verify::{self, Verified};
 use super::watch::Watch;
 use super::{ExperimentArgs, ExperimentError, ExperimentOutcome, Target, announce, cleanup, log};
 use crate::console;
+use crate::inject;
 use crate::load::api::{Api, raise_file_limit};
 use crate::report::{self, Facts, Report, Verdict};
 use crate::scenario::{Pace, Scenario};
@@ -204,6 +207,7 @@ impl Lab {
                 self.progress.live(format!("{}: trial {number} of {of}", spec.fault));
                 let instance = turns.next().expect("there are replicas, and turns have no end");
                 self.trial(fault, spec, instance, &mut rng).await?;
+                self.tell_audit(&[]).await;
                 self.tell(spec.fault.name(), number);
                 if let Err(missing) = self.steady.wait(self.pace.settle, &self.progress).await {
                     // The system did not come back: that is a result, and no ground for further trials.
@@ -225,9 +229,45 @@ impl Lab {
             return Ok(());
         }
         let pids = self.pids.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        cleanup::clear_all(&self.target, &pids)
-            .await
-            .map_err(ExperimentError::Cleanup)
+        let cleared = cleanup::clear_all(&self.target, &pids).await;
+        // A trial that was cut short ends here.
+        self.tell_audit(cleared.as_deref().unwrap_or_default()).await;
+        cleared.map(drop).map_err(ExperimentError::Cleanup)
+    }
+
+    /// Tells the monitor's audit of the trials that it was not told of yet, so that its entries get the times of
+    /// this report. Only now: nothing in the monitor may know of a fault while it is to be detected. `cleared` says,
+    /// by replica, when the clean-up ended their faults. Without an audit that listens the experiment is as good.
+    async fn tell_audit(&self, cleared: &[Option<Stamp>]) {
+        let token = self.target.fault_token.as_deref();
+        for (place, trial) in self
+            .record()
+            .trials
+            .into_iter()
+            .enumerate()
+            .filter(|(_, trial)| !trial.told)
+        {
+            let fault = &self.scenario.faults[trial.fault].fault;
+            let ended = || cleared.get(trial.instance.index()).copied().flatten();
+            let activation = Activation {
+                instance: trial.instance,
+                fault: FaultName::from(fault),
+                activated_at: trial.activated,
+                cleared_at: trial.cleared.or_else(|| ended().filter(|_| *fault != Fault::Crash)),
+            };
+            if let Err(why) = inject::report(&self.target.monitor_url, token, &activation).await {
+                self.note_once(format!("the monitor's audit lacks times: {why}"));
+            }
+            self.update(place, |trial| trial.told = true);
+        }
+    }
+
+    /// Prints a note and puts it into the report, unless it is there already.
+    fn note_once(&self, note: String) {
+        if !self.record().notes.contains(&note) {
+            self.progress.say(&note);
+            self.locked().notes.push(note);
+        }
     }
 
     /// Prints what became of the last trial.

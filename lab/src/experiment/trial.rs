@@ -54,6 +54,7 @@ impl Lab {
             cleared: None,
             recovered: None,
             over: None,
+            told: false,
         });
 
         let detected = self

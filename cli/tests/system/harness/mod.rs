@@ -1,5 +1,6 @@
 //! What the tests share.
 
+mod outside;
 mod process;
 mod system;
 mod traffic;
@@ -7,6 +8,7 @@ mod truth;
 
 use std::time::{Duration, Instant};
 
+pub use outside::{Kafka, Postgres};
 pub use process::{Run, leftovers, signal, tolerancia};
 pub use system::{System, free_base, turn};
 pub use traffic::Traffic;

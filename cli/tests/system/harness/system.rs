@@ -19,7 +19,7 @@ use tolerancia_wire::inventory::VotedProduct;
 use tolerancia_wire::order::OrderView;
 use tolerancia_wire::status::{Failures, SystemStatus, Transition};
 
-use super::{LIMIT, Run, eventually, leftovers, signal, tolerancia};
+use super::{Kafka, LIMIT, Postgres, Run, eventually, leftovers, signal, tolerancia};
 
 /// Whose turn it is to run a system.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -29,6 +29,10 @@ pub struct System {
     supervisor: Child,
     ports: Ports,
     dir: TempDir,
+    /// Kafka, if it is not the embedded broker.
+    kafka: Option<String>,
+    /// Variables that every process of this system gets.
+    env: Vec<(String, String)>,
     /// For requests.
     pub http: reqwest::Client,
     _turn: MutexGuard<'static, ()>,
@@ -66,8 +70,24 @@ impl System {
         system
     }
 
+    /// Starts a system on servers of its own and waits until it is ready.
+    pub async fn up_on(kafka: &Kafka, postgres: Option<&Postgres>, env: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut all: Vec<_> = env.iter().map(own).collect();
+        all.push(own(&("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap())));
+        all.extend(kafka.properties().cloned());
+        all.extend(postgres.map(|postgres| own(&("POSTGRES_URL", postgres.url()))));
+        let mut system = Self::start_with(Some(kafka.bootstrap().to_owned()), all, |_| {}).await;
+        system.ready().await;
+        system
+    }
+
     /// Starts a system and does not wait.
     pub async fn start(adjust: impl FnOnce(&mut Command)) -> Self {
+        Self::start_with(None, Vec::new(), adjust).await
+    }
+
+    async fn start_with(kafka: Option<String>, env: Vec<(String, String)>, adjust: impl FnOnce(&mut Command)) -> Self {
         let turn = turn().await;
         let dir = tempfile::Builder::new().prefix("tolerancia-test-").tempdir().unwrap();
         let ports = Ports {
@@ -75,9 +95,11 @@ impl System {
             replicas: 3,
         };
         Self {
-            supervisor: launch(dir.path(), ports, adjust),
+            supervisor: launch(dir.path(), ports, &env, adjust),
             ports,
             dir,
+            kafka,
+            env,
             http: tolerancia_lab::http::client(Duration::from_secs(10)),
             _turn: turn,
         }
@@ -138,6 +160,12 @@ impl System {
         at(self.ports.orders())
     }
 
+    /// `HOST:PORT` of Kafka.
+    pub fn bootstrap(&self) -> String {
+        let embedded = || format!("127.0.0.1:{}", self.ports.base + 91);
+        self.kafka.clone().unwrap_or_else(embedded)
+    }
+
     /// Addresses of all services.
     pub fn all(&self) -> Vec<String> {
         let replicas = (1..=3).map(|number| self.inventory(number));
@@ -150,7 +178,8 @@ impl System {
         command
             .env("DATA_DIR", self.data_dir())
             .env("BASE_PORT", self.ports.base.to_string())
-            .env("TMPDIR", self.dir.path());
+            .env("TMPDIR", self.dir.path())
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -254,16 +283,21 @@ impl System {
             .code()
     }
 
-    /// Stops the system in order, and starts it again in the same place.
-    pub async fn restart(&mut self) {
+    /// Stops the system in order; [`again`](Self::again) starts it again.
+    pub async fn stop(&mut self) {
         self.signal(Signal::TERM);
         assert_eq!(self.ended().await, Some(0), "{}", self.log());
+    }
+
+    /// Stops the system in order, and starts it again in the same place.
+    pub async fn restart(&mut self) {
+        self.stop().await;
         self.again().await;
     }
 
     /// Starts a system that has ended again in the same place.
     pub async fn again(&mut self) {
-        self.supervisor = launch(self.dir.path(), self.ports, |_| {});
+        self.supervisor = launch(self.dir.path(), self.ports, &self.env, |_| {});
         self.ready().await;
     }
 
@@ -297,7 +331,7 @@ impl Drop for System {
     }
 }
 
-fn launch(dir: &Path, ports: Ports, adjust: impl FnOnce(&mut Command)) -> Child {
+fn launch(dir: &Path, ports: Ports, env: &[(String, String)], adjust: impl FnOnce(&mut Command)) -> Child {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
@@ -307,6 +341,7 @@ fn launch(dir: &Path, ports: Ports, adjust: impl FnOnce(&mut Command)) -> Child 
     command
         .env("DATA_DIR", dir.join("data"))
         .env("BASE_PORT", ports.base.to_string())
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(log);
     adjust(&mut command);

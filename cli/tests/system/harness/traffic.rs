@@ -21,6 +21,8 @@ const TICK: Duration = Duration::from_millis(20);
 pub struct Told {
     /// Orders answered 201.
     pub confirmed: Vec<OrderView>,
+    /// Orders answered 202: in the log, and without a quorum's outcome in time.
+    pub pending: Vec<OrderView>,
     /// Queries answered 200.
     pub answers: Vec<VotedProduct>,
     /// Anything else, in words.
@@ -104,10 +106,15 @@ impl Client {
         let body = json!({"product_id": "PROD-001", "quantity": 1});
         let answer = self.http.post(&self.orders).json(&body).send().await;
         match answer {
+            // Cut off in the middle, it is no acknowledgement.
             Ok(answer) if answer.status() == StatusCode::CREATED => {
-                // Cut off in the middle, it is no acknowledgement.
                 if let Ok(order) = answer.json().await {
                     self.told.lock().unwrap().confirmed.push(order);
+                }
+            }
+            Ok(answer) if answer.status() == StatusCode::ACCEPTED => {
+                if let Ok(order) = answer.json().await {
+                    self.told.lock().unwrap().pending.push(order);
                 }
             }
             Ok(answer) => self.other("order", answer.status().as_u16()),
@@ -122,7 +129,11 @@ impl Client {
                     self.told.lock().unwrap().answers.push(voted);
                 }
             }
-            Ok(answer) => self.other("query", answer.status().as_u16()),
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                let body = answer.text().await.unwrap_or_default();
+                self.other("query", format_args!("{status} {body}"));
+            }
             Err(error) => self.other("query", error),
         }
     }
