@@ -160,7 +160,12 @@ async fn start(system: spec::System, log: Log, signals: &Signals) -> Result<Star
 }
 
 async fn measure(args: ExperimentCommand, ports: Ports, signals: &Signals) -> Outcome {
-    let target = target(&args, ports)?;
+    let mut target = target(&args, ports)?;
+    // The system knows; this environment may be another than the one that it was started in.
+    let monitor = get::<Health>(&http::client(), &format!("{}/health", target.monitor_url)).await;
+    if let Some(database) = monitor.and_then(|health| health.database) {
+        target.database = database;
+    }
     let shutdown: CancellationToken = signals.stop.clone();
     let outcome = tokio::select! {
         outcome = experiment::run(args.lab, target, shutdown) => outcome,
@@ -188,9 +193,9 @@ fn target(args: &ExperimentCommand, ports: Ports) -> Result<Target, Failure> {
         fault_token: args.fault_token.clone(),
         kafka: if kafka.is_some() { "external" } else { "embedded" },
         database: if args.backends.postgres().is_some() {
-            "postgres"
+            "postgres".to_owned()
         } else {
-            "sqlite"
+            "sqlite".to_owned()
         },
         replicas: ports.replicas.into(),
     })

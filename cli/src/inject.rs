@@ -221,7 +221,7 @@ async fn clear(target: &Target) -> Outcome {
             shown
         }
         Err(error @ InjectError::NoAnswer { .. }) if pid.is_none() => Err(Failure::refused(format!(
-            "{error}. If its process is stopped on another host, continue it there: `kill -CONT PID`, then clear again"
+            "{error}. If its process is stopped on another host, continue it there: `kill -CONT PID` (in a container: `docker compose exec inventory-N bash -c 'kill -CONT -1'`), then clear again"
         ))),
         Err(error) => Err(error.into()),
     }

@@ -225,8 +225,20 @@ impl ServiceArgs {
             uptime_s: uptime().as_secs_f64(),
             applied: Default::default(),
             digest: None,
+            database: None,
             details: Default::default(),
         }
+    }
+
+    /// Which database keeps the history of a service that has one, as in [`Health::database`].
+    #[must_use]
+    pub fn database(&self) -> String {
+        let name = if self.postgres_url.is_some() {
+            "postgres"
+        } else {
+            "sqlite"
+        };
+        name.to_owned()
     }
 
     /// The switch of this service's faults.

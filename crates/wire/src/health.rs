@@ -47,6 +47,9 @@ pub struct Health {
     /// Replicas: digest over the whole state; equal at equal positions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Services that keep history: `postgres` or `sqlite`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// What is missing or why the service is down, by part: `kafka`, `database`, …
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,

@@ -134,7 +134,7 @@ pub struct Target {
     /// `embedded` or `external`, for the report.
     pub kafka: &'static str,
     /// `sqlite` or `postgres`, for the report.
-    pub database: &'static str,
+    pub database: String,
     /// Configured replicas.
     pub replicas: usize,
 }

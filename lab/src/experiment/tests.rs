@@ -61,7 +61,7 @@ impl Paper {
             },
             fault_token: None,
             kafka: "embedded",
-            database: "sqlite",
+            database: "sqlite".to_owned(),
             replicas: 3,
         }
     }

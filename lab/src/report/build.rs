@@ -66,7 +66,7 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
         repeat: repeat(facts.args, facts.seed),
         environment: Environment {
             kafka: facts.target.kafka.to_owned(),
-            database: facts.target.database.to_owned(),
+            database: facts.target.database.clone(),
             replicas: facts.target.replicas,
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             detector: facts.detector.clone(),

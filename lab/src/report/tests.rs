@@ -138,7 +138,7 @@ impl Course {
             },
             fault_token: None,
             kafka: "embedded",
-            database: "sqlite",
+            database: "sqlite".to_owned(),
             replicas: 3,
         };
         build(&Facts {

@@ -156,6 +156,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         let (args, producer, store) = (args.clone(), producer.clone(), store.clone());
         move || {
             let mut health = args.service.health(HealthState::Up);
+            health.database = Some(args.service.database());
             if !producer.is_connected() {
                 health.details.insert(
                     "kafka".to_owned(),

@@ -149,6 +149,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
 
 fn health<L: Log>(service: &ServiceArgs, desk: &Desk<L>) -> Health {
     let mut health = service.health(HealthState::Up);
+    health.database = Some(service.database());
     if !desk.kafka() {
         let lost = "not reachable: orders get 503 until it is".to_owned();
         health.details.insert("kafka".to_owned(), lost);

@@ -53,6 +53,7 @@ fn router(switch: &FaultSwitch) -> Router {
         uptime_s: 1.0,
         applied: [(0, 9)].into(),
         digest: None,
+        database: None,
         details: Default::default(),
     };
     let routes = Router::new()

@@ -35,6 +35,7 @@ fn api() -> (Router, FakeLog) {
         uptime_s: 0.0,
         applied: Default::default(),
         digest: None,
+        database: None,
         details: Default::default(),
     };
     (Shell::new(health).routes(routes(desk)).into_router(), log)
