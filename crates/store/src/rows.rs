@@ -64,7 +64,7 @@ pub struct RequestMetricsRow {
 /// What votes said about one replica.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VotingEvent {
-    /// Identifies the event (UUIDv7, made by the caller): writing it twice is writing it once.
+    /// Identifies the event (made by the caller from the record it comes from): writing it twice is writing it once.
     pub event_id: Uuid,
     /// When; for what is counted the end of the interval.
     #[serde(flatten)]

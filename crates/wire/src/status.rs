@@ -130,7 +130,7 @@ pub struct Transition {
     pub quorum_lost: bool,
 }
 
-/// `GET /failures` on the monitor.
+/// `GET /failures` on the monitor, without times; with them it is [`Audit`](crate::activation::Audit).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failures {
     /// Newest first.

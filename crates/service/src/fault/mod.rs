@@ -67,6 +67,11 @@ impl FaultSwitch {
         }
     }
 
+    /// Protects further routes as `/fault` is: 404 unless faults may be injected, 401 without the token.
+    pub fn guarded(&self, routes: Router) -> Router {
+        routes.layer(axum::middleware::from_fn_with_state(self.clone(), routes::guard))
+    }
+
     /// `GET PUT DELETE /fault`.
     pub fn routes(&self) -> Router {
         routes::routes(self.clone())

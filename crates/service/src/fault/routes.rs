@@ -20,7 +20,7 @@ pub(super) fn routes(switch: FaultSwitch) -> Router {
         .with_state(switch)
 }
 
-async fn guard(State(switch): State<FaultSwitch>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(switch): State<FaultSwitch>, request: Request, next: Next) -> Response {
     if !switch.shared.enabled {
         let detail = "faults cannot be injected here: start the service with FAULT_INJECTION=on";
         return ApiProblem::not_found(detail).into_response();

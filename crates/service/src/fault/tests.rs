@@ -368,3 +368,13 @@ async fn a_fault_that_is_cleared_in_time_does_not_strike() {
     assert_eq!(get_json(&switch, "/fault").await.1["active"], Value::Null);
     assert_eq!(StatusCode::OK.as_u16(), get_json(&switch, "/health").await.0);
 }
+
+#[test]
+fn process_1_of_a_container_refuses_what_it_cannot_do() {
+    for fault in [Fault::Crash, Fault::Freeze] {
+        let error = check_process(&fault, 1).unwrap_err();
+        assert!(error.contains(fault.name()) && error.contains("init"), "{error}");
+        check_process(&fault, 2).unwrap();
+    }
+    check_process(&Fault::Stale, 1).unwrap();
+}

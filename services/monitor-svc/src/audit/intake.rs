@@ -1,10 +1,7 @@
 //! `POST /faults`: where an injector tells the audit, after the fact, what it did.
 
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use tokio::sync::mpsc;
@@ -13,7 +10,6 @@ use tolerancia_service::fault::FaultSwitch;
 use tolerancia_service::problem::ApiProblem;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::Activation;
-use tower::ServiceExt as _;
 
 use super::times::offset_ns;
 
@@ -30,26 +26,11 @@ struct Intake {
 /// The route, at the root and under `/monitor`. It exists only where faults may be injected, and asks for the
 /// same token as `/fault`.
 pub(super) fn routes(faults: &FaultSwitch, replicas: u8, out: mpsc::Sender<Activation>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/faults", post(accept))
         .route("/monitor/faults", post(accept))
-        .layer(middleware::from_fn_with_state(faults.routes(), guard))
-        .with_state(Intake { replicas, out })
-}
-
-/// Whoever may not look at `/fault` may not report either. That route answers the question, so there is one rule
-/// and one place where tokens are compared.
-async fn guard(State(fault): State<Router>, request: Request, next: Next) -> Response {
-    let mut look = Request::new(Body::empty());
-    *look.uri_mut() = axum::http::Uri::from_static("/fault");
-    if let Some(token) = request.headers().get(header::AUTHORIZATION) {
-        look.headers_mut().insert(header::AUTHORIZATION, token.clone());
-    }
-    match fault.oneshot(look).await {
-        Ok(answer) if !answer.status().is_success() => answer,
-        Ok(_) => next.run(request).await,
-        Err(never) => match never {},
-    }
+        .with_state(Intake { replicas, out });
+    faults.guarded(routes)
 }
 
 /// 202: the audit will see it. 422 for what cannot have happened.
