@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use tolerancia_wire::activation::FaultName;
 
 use super::*;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header;
+use tower::ServiceExt as _;
 
 const DAY: i64 = 86_400;
 
