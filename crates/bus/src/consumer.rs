@@ -5,6 +5,7 @@
 //! skip one nor apply one twice.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::link::{Context, Link};
@@ -80,15 +82,16 @@ impl Consumer {
             Start::At(positions) => positions.get(&partition).copied().unwrap_or(0),
             Start::Newest(count) => end.saturating_sub(*count).max(low),
         };
+        let begin = |partition, low, end| Some(begin(partition, low, end));
         Ok(Self::open(config, topic, begin).await?.0)
     }
 
     /// The consumer, and the offset after each partition's last record when it was opened. `begin` says where
-    /// to start in a partition with this first offset and this end.
+    /// to start in a partition with this first offset and this end; none: it is not read.
     async fn open(
         config: &BusConfig,
         topic: &str,
-        begin: impl Fn(u16, u64, u64) -> u64,
+        begin: impl Fn(u16, u64, u64) -> Option<u64>,
     ) -> Result<(Self, BTreeMap<u16, u64>)> {
         let link = Link::new(config, format!("{} {topic}", config.client_id));
         let inner = config.consumer().create_with_context(Context(Arc::clone(&link)));
@@ -99,7 +102,9 @@ impl Consumer {
         let mut next = BTreeMap::new();
         let mut assignment = TopicPartitionList::new();
         for (&partition, &(low, end)) in &bounds {
-            let position = begin(partition, low, end);
+            let Some(position) = begin(partition, low, end) else {
+                continue;
+            };
             if position < low {
                 return Err(BusError::Deleted {
                     topic: topic.to_owned(),
@@ -222,16 +227,24 @@ fn is_final(error: &KafkaError) -> bool {
 /// # Errors
 /// As [`Consumer::new`], and [`BusError::Stalled`] when the broker delivers nothing for 15 s.
 pub async fn read_all(config: &BusConfig, topic: &str) -> Result<Vec<Message>> {
-    let (mut consumer, ends) = Consumer::open(config, topic, |_, low, _| low).await?;
+    let (mut consumer, ends) = Consumer::open(config, topic, |_, low, _| Some(low)).await?;
     let mut records = Vec::new();
-    while ends
-        .iter()
-        .any(|(partition, end)| consumer.next.get(partition).is_some_and(|next| next < end))
-    {
-        let batch = tokio::time::timeout(STALL, consumer.recv_batch(CHUNK)).await;
-        records.extend(batch.map_err(|_| stalled(topic, records.len(), ends.values().sum()))??);
+    // Progress is what comes closer to the ends: other partitions may grow for ever.
+    let missing = |next: &BTreeMap<u16, u64>| -> u64 {
+        let left = |(partition, end): (&u16, &u64)| end.saturating_sub(next.get(partition).copied().unwrap_or(*end));
+        ends.iter().map(left).sum()
+    };
+    let (mut left, mut until) = (missing(&consumer.next), Instant::now() + STALL);
+    while left > 0 {
+        let batch = tokio::time::timeout_at(until, consumer.recv_batch(CHUNK)).await;
+        let batch = batch.map_err(|_| stalled(topic, records.len(), ends.values().sum()))??;
+        let wanted = |record: &Message| ends.get(&record.partition).is_some_and(|end| record.offset < *end);
+        records.extend(batch.into_iter().filter(wanted));
+        let now_left = missing(&consumer.next);
+        if now_left < left {
+            (left, until) = (now_left, Instant::now() + STALL);
+        }
     }
-    records.retain(|record: &Message| ends.get(&record.partition).is_some_and(|end| record.offset < *end));
     records.sort_by_key(|record| (record.partition, record.offset));
     Ok(records)
 }
@@ -249,7 +262,7 @@ pub async fn records_at(
     if offsets.is_empty() {
         return Ok(found);
     }
-    let begin = |partition: u16, _, end| offsets.get(&partition).copied().unwrap_or(end);
+    let begin = |partition: u16, _, _| offsets.get(&partition).copied();
     let (mut consumer, ends) = Consumer::open(config, topic, begin).await?;
     for (&partition, &position) in offsets {
         let end = ends.get(&partition).copied().unwrap_or(0);
@@ -263,11 +276,13 @@ pub async fn records_at(
             });
         }
     }
+    let mut until = Instant::now() + STALL;
     while found.len() < offsets.len() {
-        let batch = tokio::time::timeout(STALL, consumer.recv_batch(CHUNK)).await;
+        let batch = tokio::time::timeout_at(until, consumer.recv_batch(CHUNK)).await;
         for message in batch.map_err(|_| stalled(topic, found.len(), offsets.len() as u64))?? {
-            if offsets.contains_key(&message.partition) {
-                found.entry(message.partition).or_insert(message);
+            if let Entry::Vacant(place) = found.entry(message.partition) {
+                place.insert(message);
+                until = Instant::now() + STALL;
             }
         }
     }

@@ -32,6 +32,11 @@ pub enum BusError {
         /// The broker's answer.
         code: RDKafkaErrorCode,
     },
+    /// A topic that must keep everything is compacted.
+    #[error(
+        "the topic {0} is compacted, so events are missing in it: it must have cleanup.policy=delete, retention.ms=-1 and retention.bytes=-1; begin with new topics"
+    )]
+    Forgetful(String),
     /// Too many records wait for the brokers; this one was not taken.
     #[error("the producer's queue is full: the brokers do not keep up, try again later")]
     QueueFull,

@@ -93,19 +93,26 @@ struct Broker {
     /// Microseconds since a byte came; −1: none came yet.
     #[serde(default)]
     rxidle: i64,
+    /// Microseconds since a byte was sent.
+    #[serde(default)]
+    txidle: i64,
+    /// `logical` for the connection kept for a group coordinator, which is idle here and so proves nothing.
+    #[serde(default)]
+    source: String,
 }
 
 impl Broker {
     fn is_silent(&self, silence_us: u64) -> bool {
-        let idle = u64::try_from(self.rxidle).is_ok_and(|idle| idle > silence_us);
-        self.state == "UP" && self.waitresp_cnt > 0 && idle
+        // Both: after a quiet time the newest request may have left just now.
+        let long = |idle: i64| u64::try_from(idle).is_ok_and(|idle| idle > silence_us);
+        self.state == "UP" && self.waitresp_cnt > 0 && long(self.rxidle) && long(self.txidle)
     }
 }
 
 impl Statistics {
     /// Whether a broker is connected and owes no answer on any of its connections.
     fn shows_a_broker(&self, silence_us: u64) -> bool {
-        let all = || self.brokers.values();
+        let all = || self.brokers.values().filter(|one| one.source != "logical");
         let silent = |node: &str| all().any(|one| one.nodename == node && one.is_silent(silence_us));
         all().any(|one| one.state == "UP" && !silent(&one.nodename))
     }
@@ -164,17 +171,22 @@ mod tests {
         ] {
             let statistics = format!(
                 r#"{{"name":"x","brokers":{{
-                    "a:1/1":{{"nodename":"a:1","state":"{state}","waitresp_cnt":{waitresp_cnt},"rxidle":{},"rtt":{{}}}},
+                    "a:1/1":{{"nodename":"a:1","state":"{state}","waitresp_cnt":{waitresp_cnt},"rxidle":{},"txidle":{},"rtt":{{}}}},
                     "a:1/bootstrap":{{"nodename":"a:1","state":"{}","waitresp_cnt":0,"rxidle":90000000}},
-                    "GroupCoordinator":{{"nodename":"","state":"INIT","waitresp_cnt":0,"rxidle":-1}}}}}}"#,
+                    "GroupCoordinator":{{"nodename":"a:1","source":"logical","state":"UP","waitresp_cnt":0,"rxidle":-1}}}}}}"#,
+                rxidle_ms * 1000,
                 rxidle_ms * 1000,
                 if state == "UP" { "UP" } else { "DOWN" },
             );
             context.stats_raw(statistics.as_bytes());
             assert_eq!(context.0.is_up(), up, "{statistics}");
         }
+        let just_asked =
+            r#"{"brokers":{"a:1/1":{"nodename":"a:1","state":"UP","waitresp_cnt":1,"rxidle":9000000,"txidle":10}}}"#;
+        context.stats_raw(just_asked.as_bytes());
+        assert!(context.0.is_up());
         // Another broker is another matter.
-        let two = r#"{"brokers":{"a:1/1":{"nodename":"a:1","state":"UP","waitresp_cnt":1,"rxidle":9000000},
+        let two = r#"{"brokers":{"a:1/1":{"nodename":"a:1","state":"UP","waitresp_cnt":1,"rxidle":9000000,"txidle":9000000},
                       "a:2/2":{"nodename":"a:2","state":"UP","waitresp_cnt":1,"rxidle":10}}}"#;
         context.stats_raw(two.as_bytes());
         assert!(context.0.is_up());

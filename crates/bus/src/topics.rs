@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ATTEMPT: Duration = Duration::from_secs(3);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a broker of a cluster may not know a topic that another one has just shown.
+const SETTLE: Duration = Duration::from_secs(3);
 /// Kafka deletes whole segments, and keeps one open for a week if nothing says otherwise: with this many per
 /// retention, records stay at most so much longer.
 const SEGMENTS: u32 = 6;
@@ -29,7 +31,7 @@ const SEGMENTS: u32 = 6;
 /// still starting is waited for, up to 30 s.
 ///
 /// # Errors
-/// When no broker answers in time or one refuses to create a topic.
+/// When no broker answers in time, one refuses to create a topic, or one that must keep everything is compacted.
 pub async fn ensure_topics(config: &BusConfig) -> Result<()> {
     let admin: AdminClient<Context> = config
         .client()
@@ -50,7 +52,7 @@ pub async fn ensure_topics(config: &BusConfig) -> Result<()> {
                     .filter(|spec| !existing.contains_key(spec.name))
                     .collect();
                 if missing.is_empty() {
-                    return Ok(());
+                    return check_settings(&admin).await;
                 }
                 match create(&admin, config, &missing).await {
                     // Once more around: the brokers must show them.
@@ -94,6 +96,37 @@ fn check_count(config: &BusConfig, spec: &TopicSpec, count: usize) {
             "the topic exists with another number of partitions, which is kept"
         );
     }
+}
+
+/// Whether topics that must keep everything do, as far as the brokers tell: compaction leaves holes that no reader
+/// sees, and a state that is made from what is left is wrong.
+async fn check_settings(admin: &AdminClient<Context>) -> Result<()> {
+    for spec in topic::ALL.iter().filter(|spec| spec.keep == Keep::Forever) {
+        let options = AdminOptions::new().request_timeout(Some(ATTEMPT));
+        let of = [ResourceSpecifier::Topic(spec.name)];
+        let settings = admin.describe_configs(&of, &options).await;
+        let settings = match settings.map(|mut all| all.pop()) {
+            Ok(Some(Ok(settings))) => settings,
+            // Not every client may ask, and the embedded broker need not answer.
+            other => {
+                debug!(topic = spec.name, ?other, "the settings of the topic are not known");
+                continue;
+            }
+        };
+        let value = |name| settings.get(name).and_then(|entry| entry.value.as_deref());
+        if value("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+            return Err(BusError::Forgetful(spec.name.to_owned()));
+        }
+        for name in ["retention.ms", "retention.bytes"] {
+            if let Some(kept) = value(name).filter(|kept| *kept != "-1") {
+                warn!(
+                    topic = spec.name,
+                    "{name} is {kept}: the topic must keep everything, set it to -1"
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn create(admin: &AdminClient<Context>, config: &BusConfig, missing: &[&TopicSpec]) -> Result<()> {
@@ -146,7 +179,7 @@ fn new_topic<'a>(config: &BusConfig, spec: &'a TopicSpec, [retention, segment]: 
     match spec.keep {
         Keep::NewestOfKey => topic.set("cleanup.policy", "compact"),
         // No cleanup policy beside it: the embedded broker would read −1 as "older than now".
-        Keep::Forever => topic.set("retention.ms", "-1"),
+        Keep::Forever => topic.set("retention.ms", "-1").set("retention.bytes", "-1"),
         Keep::For(_) => topic
             .set("cleanup.policy", "delete")
             .set("retention.ms", retention)
@@ -204,19 +237,23 @@ pub(crate) trait Asks: Consumer<Context> + Send + Sync + 'static {}
 impl<C: Consumer<Context> + Send + Sync + 'static> Asks for C {}
 
 async fn partitions<C: Asks>(config: &BusConfig, client: &Arc<C>, topic: &str) -> Result<u16> {
-    let name = topic.to_owned();
-    let count = patiently(config, client, move |client| {
-        let metadata = client.fetch_metadata(Some(&name), ATTEMPT)?;
-        let topics = metadata.topics().iter();
-        Ok(topics
-            .filter(|found| found.name() == name)
-            .map(|found| found.partitions().len())
-            .sum::<usize>())
-    })
-    .await?;
-    match u16::try_from(count) {
-        Ok(count) if count > 0 => Ok(count),
-        _ => Err(BusError::UnknownTopic(topic.to_owned())),
+    let settled = Instant::now() + SETTLE;
+    loop {
+        let name = topic.to_owned();
+        let count = patiently(config, client, move |client| {
+            let metadata = client.fetch_metadata(Some(&name), ATTEMPT)?;
+            let topics = metadata.topics().iter();
+            Ok(topics
+                .filter(|found| found.name() == name)
+                .map(|found| found.partitions().len())
+                .sum::<usize>())
+        })
+        .await?;
+        match u16::try_from(count) {
+            Ok(count) if count > 0 => return Ok(count),
+            _ if Instant::now() < settled => sleep(PAUSE).await,
+            _ => return Err(BusError::UnknownTopic(topic.to_owned())),
+        }
     }
 }
 

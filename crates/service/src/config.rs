@@ -306,7 +306,7 @@ fn authority(url: &str) -> Option<String> {
 const KAFKA_PREFIX: &str = "KAFKA_PROP_";
 
 /// Properties that the promises rest on, or that have a variable of their own.
-const NOT_FREE: [&str; 12] = [
+const NOT_FREE: [&str; 17] = [
     "acks",
     "request.required.acks",
     "enable.idempotence",
@@ -319,6 +319,11 @@ const NOT_FREE: [&str; 12] = [
     "isolation.level",
     "bootstrap.servers",
     "metadata.broker.list",
+    "delivery.timeout.ms",
+    "message.timeout.ms",
+    "statistics.interval.ms",
+    "transactional.id",
+    "allow.auto.create.topics",
 ];
 
 /// The librdkafka properties among these variables.

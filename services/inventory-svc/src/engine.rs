@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -75,6 +75,12 @@ impl Engine {
             restored,
         } = opened?;
         let partitions = u16::try_from(ends.len()).context("order-events has too many partitions")?;
+        let before = restored.positions.len();
+        ensure!(
+            before == 0 || before == ends.len(),
+            "order-events had {before} partitions and has {partitions} now, so products belong elsewhere than their \
+             events are: begin with new topics"
+        );
         let mut replica = Replica::new(self.me, self.replicas, self.source.clone(), restored, partitions);
         tracing::info!(from = ?replica.positions(), to = ?ends, orders = replica.ledger().orders().count(), "catching up with the log");
         self.show(&mut replica, &ends);

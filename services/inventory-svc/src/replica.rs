@@ -34,8 +34,10 @@ pub(crate) struct Replica {
     source: String,
     ledger: Ledger,
     positions: BTreeMap<u16, u64>,
-    /// The record before each position.
+    /// The record before each position, as it was restored …
     last: BTreeMap<u16, Fingerprint>,
+    /// … and the bytes of those that were applied since.
+    newest: BTreeMap<u16, Vec<u8>>,
     /// Products that changed since they were last shown.
     unseen: BTreeSet<ProductId>,
     unsaved_products: BTreeSet<ProductId>,
@@ -58,6 +60,7 @@ impl Replica {
             ledger: restored.ledger,
             positions,
             last: restored.last,
+            newest: BTreeMap::new(),
             unsaved_products: BTreeSet::new(),
             unsaved_orders: HashSet::new(),
             unsaved_events: 0,
@@ -78,7 +81,9 @@ impl Replica {
     pub(crate) fn apply(&mut self, message: &Message) -> Option<Letter> {
         let Message { partition, offset, .. } = *message;
         self.positions.insert(partition, offset + 1);
-        self.last.insert(partition, Fingerprint::of(&message.payload));
+        let newest = self.newest.entry(partition).or_default();
+        newest.clear();
+        newest.extend_from_slice(&message.payload);
         self.unsaved_events += 1;
         let event = match self.read(message) {
             Ok(event) => event,
@@ -186,6 +191,9 @@ impl Replica {
     /// What has changed since the last call, as it is now, with the position that it belongs to.
     pub(crate) fn take_delta(&mut self) -> Delta {
         self.unsaved_events = 0;
+        for (partition, payload) in &self.newest {
+            self.last.insert(*partition, Fingerprint::of(payload));
+        }
         let products = std::mem::take(&mut self.unsaved_products).into_iter();
         let orders = std::mem::take(&mut self.unsaved_orders).into_iter();
         let product = |id: ProductId| self.ledger.product(&id).map(|product| (id, product.clone()));

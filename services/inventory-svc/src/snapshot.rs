@@ -21,6 +21,8 @@ use tolerancia_core::{OrderId, ProductId};
 /// The layout of the file. Another one is set aside.
 const FORMAT: u32 = 2;
 const FILE: &str = "snapshot.redb";
+/// What a file that was set aside is called, before the time.
+const ASIDE: &str = "snapshot.redb.bad-";
 /// Memory for the file's pages, in bytes: everything is read once and written once.
 const CACHE: usize = 4 << 20;
 
@@ -180,7 +182,14 @@ impl Snapshot {
     }
 
     fn set_aside(dir: &Path) -> Result<PathBuf> {
-        let aside = dir.join(format!("{FILE}.bad-{}", jiff::Timestamp::now().as_millisecond()));
+        // One is kept for whoever wants to know why; a full copy for each change of logs would fill the disk.
+        let earlier = std::fs::read_dir(dir).with_context(|| unwritable(dir))?;
+        for entry in earlier.filter_map(Result::ok) {
+            if entry.file_name().to_string_lossy().starts_with(ASIDE) {
+                std::fs::remove_file(entry.path()).with_context(|| unwritable(dir))?;
+            }
+        }
+        let aside = dir.join(format!("{ASIDE}{}", jiff::Timestamp::now().as_millisecond()));
         std::fs::rename(dir.join(FILE), &aside).with_context(|| unwritable(dir))?;
         Ok(aside)
     }

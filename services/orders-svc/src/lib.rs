@@ -76,8 +76,7 @@ pub struct Args {
 /// Runs orders-svc until `shutdown`.
 ///
 /// # Errors
-/// When it cannot start: contradictory parameters, no Kafka, no store, a port in use. The message says
-/// what to do.
+/// When it cannot start: contradictory parameters, no Kafka, a port in use. The message says what to do.
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     let service = args.service.clone().prepared(name::ORDERS)?;
     anyhow::ensure!(
@@ -96,7 +95,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
 
     let producer = Producer::new(&bus, Duration::from_millis(args.order_delivery_timeout_ms))?;
     let log = KafkaLog::new(producer.clone(), source.clone());
-    let (undo, undos) = Undo::channel();
+    let (undo, undos) = Undo::channel(partitions);
     let rules = Rules {
         replicas: service.replicas.into(),
         partitions,

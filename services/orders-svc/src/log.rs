@@ -5,9 +5,11 @@
 //! as soon as Kafka answers again ([`Undo`]): the release follows the reserve in the same partition, and
 //! if the reserve never arrived it is refused and changes nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tolerancia_bus::{BusError, Producer};
 use tolerancia_core::OrderId;
@@ -15,7 +17,7 @@ use tolerancia_core::ledger::Event;
 use tolerancia_wire::record::OrderEvent;
 use tolerancia_wire::topic;
 
-/// Orders that wait to be undone at most. Beyond it they are counted and given up.
+/// Orders that wait to be undone in a partition at most. Beyond it they are counted and given up.
 const MOST_UNDOS: usize = 4096;
 /// Between two attempts to undo an order.
 const UNDO_PAUSE: Duration = Duration::from_millis(500);
@@ -69,56 +71,70 @@ impl Log for KafkaLog {
     }
 }
 
-/// Takes orders that must not exist.
+/// Takes orders that must not exist: a queue for each partition, so that one without a leader holds up no other.
 #[derive(Debug, Clone)]
-pub(crate) struct Undo(mpsc::Sender<OrderId>);
+pub(crate) struct Undo(Arc<[mpsc::Sender<OrderId>]>);
 
 impl Undo {
-    /// The queue, and its other end for [`undo`].
-    pub(crate) fn channel() -> (Self, mpsc::Receiver<OrderId>) {
-        let (sender, receiver) = mpsc::channel(MOST_UNDOS);
-        (Self(sender), receiver)
+    /// The queues of so many partitions, and their other ends for [`undo`].
+    pub(crate) fn channel(partitions: u16) -> (Self, Vec<mpsc::Receiver<OrderId>>) {
+        let (senders, receivers): (Vec<_>, _) = (0..partitions).map(|_| mpsc::channel(MOST_UNDOS)).unzip();
+        (Self(senders.into()), receivers)
     }
 
-    /// Releases the order when Kafka answers again.
+    /// Releases the order when its partition takes records again.
     pub(crate) fn push(&self, order: OrderId) {
-        if self.0.try_send(order).is_err() {
+        let queue = self.0.get(usize::from(order.partition()));
+        if queue.is_none_or(|queue| queue.try_send(order).is_err()) {
             metrics::counter!("orders_undo_dropped_total").increment(1);
             tracing::warn!(%order, "not acknowledged, and too many like it: if it is in the log it stays reserved, cancel it by hand");
         }
     }
 }
 
-/// Releases one order after the other until `shutdown`.
-pub(crate) async fn undo(log: impl Log, mut orders: mpsc::Receiver<OrderId>, shutdown: CancellationToken) {
-    let work = async {
-        let mut undone = 0;
-        while let Some(order) = orders.recv().await {
-            let (partition, key) = (order.partition(), order.to_string());
-            while log
-                .append(partition, &key, Event::Release { order_id: order })
-                .await
-                .is_err()
-            {
-                tokio::time::sleep(UNDO_PAUSE).await;
-            }
-            metrics::counter!("orders_undone_total").increment(1);
-            tracing::debug!(%order, "Kafka had not acknowledged this order in time, so it was released");
-            undone += 1;
-            if orders.is_empty() {
-                tracing::info!(orders = undone, "what Kafka had not acknowledged in time is released");
-                undone = 0;
-            }
-        }
-    };
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = work => {}
+/// Releases, in each partition one order after the other, until `shutdown`.
+pub(crate) async fn undo<L: Log + Clone>(log: L, queues: Vec<mpsc::Receiver<OrderId>>, shutdown: CancellationToken) {
+    let partitions = queues.into_iter();
+    let mut partitions: JoinSet<usize> = partitions
+        .map(|orders| undo_in_partition(log.clone(), orders, shutdown.clone()))
+        .collect();
+    let mut left = 0;
+    while let Some(ended) = partitions.join_next().await {
+        left += ended.unwrap_or(0);
     }
-    if !orders.is_empty() {
+    if left > 0 {
         tracing::warn!(
-            orders = orders.len(),
+            orders = left,
             "stopped before orders that Kafka had not acknowledged could be released"
         );
     }
+}
+
+/// Returns how many were left when `shutdown` came.
+async fn undo_in_partition(log: impl Log, mut orders: mpsc::Receiver<OrderId>, shutdown: CancellationToken) -> usize {
+    let mut undone = 0;
+    while let Some(Some(order)) = shutdown.run_until_cancelled(orders.recv()).await {
+        let (partition, key) = (order.partition(), order.to_string());
+        let release = async {
+            let event = || Event::Release { order_id: order };
+            while log.append(partition, &key, event()).await.is_err() {
+                tokio::time::sleep(UNDO_PAUSE).await;
+            }
+        };
+        if shutdown.run_until_cancelled(release).await.is_none() {
+            return orders.len() + 1;
+        }
+        metrics::counter!("orders_undone_total").increment(1);
+        tracing::debug!(%order, "Kafka had not acknowledged this order in time, so it was released");
+        undone += 1;
+        if orders.is_empty() {
+            tracing::info!(
+                partition,
+                orders = undone,
+                "what Kafka had not acknowledged in time is released"
+            );
+            undone = 0;
+        }
+    }
+    orders.len()
 }

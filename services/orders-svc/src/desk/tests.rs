@@ -81,7 +81,7 @@ impl Bench {
             max_in_flight: 4,
         };
         let log = FakeLog::default();
-        let (undo, undos) = Undo::channel();
+        let (undo, mut undos) = Undo::channel(partitions);
         let product_id = "P".parse().unwrap();
         let restock = Event::Restock {
             product_id,
@@ -91,7 +91,7 @@ impl Bench {
         Self {
             desk: Desk::new(rules, log.clone(), undo, archive),
             log,
-            undos,
+            undos: undos.remove(0),
             ledger: Ledger::new(),
             applied: 0,
         }
@@ -281,7 +281,7 @@ async fn an_unacknowledged_order_that_is_in_the_log_is_released() {
     bench.log.fail_next(Kafka::Loses { written: true });
     assert_eq!(bench.place(None, "P", 4).await.unwrap(), Placed::NotAccepted);
     let id = bench.undos.recv().await.unwrap();
-    let (undo, undos) = Undo::channel();
+    let (undo, undos) = Undo::channel(1);
     undo.push(id);
     bench.log.fail_next(Kafka::Loses { written: false });
     let shutdown = tokio_util::sync::CancellationToken::new();
@@ -291,6 +291,34 @@ async fn an_unacknowledged_order_that_is_in_the_log_is_released() {
     bench.replicas(&[1, 2, 3]);
     let stock = bench.ledger.product(&"P".parse().unwrap()).unwrap().newest().stock;
     assert_eq!((stock.available, stock.reserved), (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_takes_nothing_holds_up_no_other() {
+    /// Partition 0 has no leader.
+    #[derive(Clone)]
+    struct Half(Arc<Mutex<Vec<u16>>>);
+    impl Log for Half {
+        async fn append(&self, partition: u16, _: &str, _: Event) -> Result<u64, NotAppended> {
+            if partition == 0 {
+                return Err(NotAppended::Unknown);
+            }
+            self.0.lock().unwrap().push(partition);
+            Ok(0)
+        }
+    }
+    let log = Half(Arc::default());
+    let (undo, undos) = Undo::channel(2);
+    for n in 0..10 {
+        undo.push(OrderId::from_random(0, [n; 14]));
+        undo.push(OrderId::from_random(1, [n; 14]));
+    }
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let task = tokio::spawn(crate::log::undo(log.clone(), undos, shutdown.clone()));
+    settle().await;
+    assert_eq!(log.0.lock().unwrap().len(), 10);
+    shutdown.cancel();
+    task.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ fn api() -> (Router, FakeLog) {
         max_in_flight: 8,
     };
     let log = FakeLog::default();
-    let desk = Desk::new(rules, log.clone(), Undo::channel().0, archive());
+    let desk = Desk::new(rules, log.clone(), Undo::channel(1).0, archive());
     let health = || Health {
         status: HealthState::Up,
         service: name::ORDERS.to_owned(),
