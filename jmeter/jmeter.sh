@@ -104,7 +104,10 @@ copy() {
   timeout 600 mvn --quiet --batch-mode --strict-checksums -f "$staging/pom.xml" "-Dmaven.repo.local=$staging/m2" \
     "$goals:copy-dependencies@jars" "$goals:unpack-dependencies@bin" >"$staging/log" 2>&1 8>&- &
   maven=$!
-  wait "$maven" && maven=
+  local status=0
+  wait "$maven" || status=$?
+  maven=''
+  return "$status"
 }
 
 # lay_out JARS HOME: as JMeter's own archive is. Its parts are in lib/ext and everything else in lib; only the launcher,

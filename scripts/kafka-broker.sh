@@ -11,7 +11,7 @@ patience=120 # seconds for a start; two slow cores with three brokers need 25
 # ---- Kafka's jars ---------------------------------------------------------------------------------------------
 
 need_java() {
-  local hint="apt-get install openjdk-17-jre-headless maven" found
+  local hint="apt-get install default-jre-headless maven" found
   need java "$hint"
   found=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1)
   [ "${found:-0}" -ge 17 ] || die "Kafka $version needs Java 17 or later, and java is ${found:-unknown}: $hint"
@@ -24,7 +24,7 @@ fetch_kafka() {
   [[ $cache == /* ]] || cache=$PWD/$cache
   jars=$cache/kafka-$version
   [ -e "$jars/COMPLETE" ] && return 0
-  need mvn "apt-get install openjdk-17-jre-headless maven"
+  need mvn "apt-get install default-jre-headless maven"
   mkdir -p "$cache" || die "$cache cannot be created: set TOLERANCIA_CACHE"
   # One download at a time; the others wait for it.
   exec 8>>"$cache/kafka-$version.lock"

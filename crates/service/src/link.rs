@@ -27,8 +27,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// How long an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long the peer's host may leave what was sent unacknowledged until the connection counts as lost. A process that
-/// hangs is not meant: its kernel acknowledges. Without it a host that vanished, or a container that came back under
+/// How long the peer's host may leave what was sent unacknowledged, or take no more, until the connection counts as
+/// lost. A process that hangs is not meant, since its kernel acknowledges; but one that is sent so much that its
+/// receive buffer fills (a zero window) loses the connection too. Without it a host that vanished, or a container that came back under
 /// another address, would be waited for as long as the kernel retransmits, some 15 minutes.
 const HOST_GONE: Duration = Duration::from_secs(5);
 /// The largest answer that is read, in bytes.

@@ -20,8 +20,9 @@ pub enum Write {
     Status(InstanceStatus),
     /// Appends to the failure audit.
     Transition(AuditRow),
-    /// Adds times to an entry of the failure audit. `None` leaves a time as it is; an unknown `seq` is no
-    /// error, because the entry may have been dropped while the database was dead.
+    /// Adds times to an entry of the failure audit. `None` leaves a time as it is, with one exception: a `ttd_ms`
+    /// other than the known one is another fault's, and then `ttr_ms` is replaced, by `None` too. An unknown `seq`
+    /// is no error, because the entry may have been dropped while the database was dead.
     AuditTimes {
         /// The entry.
         seq: u64,

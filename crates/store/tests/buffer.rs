@@ -26,6 +26,8 @@ struct Fake {
     dead: AtomicBool,
     attempts: AtomicUsize,
     pings: AtomicUsize,
+    /// A transaction of more writes takes too long.
+    most: Option<usize>,
     /// Dies after this many more successful transactions.
     dies_after: Mutex<Option<usize>>,
 }
@@ -67,6 +69,9 @@ impl Store for Fake {
     async fn apply(&self, writes: &[Write]) -> Result<()> {
         self.attempts.fetch_add(1, Ordering::SeqCst);
         self.alive()?;
+        if self.most.is_some_and(|most| writes.len() > most) {
+            return Err(StoreError::Unavailable("too slow".to_owned()));
+        }
         let numbers: Vec<_> = writes.iter().map(number).collect();
         if numbers.iter().any(|n| self.poison.contains(n)) {
             return Err(StoreError::Rejected("poison".to_owned()));
@@ -227,6 +232,27 @@ async fn dying_between_two_batches_loses_nothing() {
     fake.set_dead(false);
     sleep(LONG).await;
     assert_eq!(fake.written(), (0..1500).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_much_at_once_for_a_slow_database_is_written_in_parts() {
+    for poison in [vec![], vec![3, 700]] {
+        let fake = Fake {
+            most: Some(10),
+            poison: poison.clone(),
+            ..Fake::default()
+        };
+        let (fake, buffer) = start(fake, 10_000);
+        for n in 0..1234 {
+            buffer.push(numbered(n));
+        }
+        // Some hundred transactions, and after each that succeeds one that does not.
+        sleep(LONG * 100).await;
+        let expected: Vec<_> = (0..1234).filter(|n| !poison.contains(n)).collect();
+        assert_eq!(fake.written(), expected);
+        assert_eq!((buffer.queued(), buffer.dropped()), (0, poison.len() as u64));
+        assert!(buffer.state().is_up());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,13 +7,14 @@
 //! holds none to them.
 //!
 //! The times are computed anew when a report arrives and on each later verdict on that instance, so it does not
-//! matter which comes first. A time that is known may still be corrected; it is never taken back. Reports are kept
-//! in memory, the newest of each instance; the times outlive the monitor in the store.
+//! matter which comes first. A time that is known may still be corrected; it is taken back only where another fault
+//! explains the OFF. Reports are kept in memory, the newest of each instance; the times outlive the monitor in the
+//! store, and wait here for the next audit while that takes no more.
 
 mod intake;
 mod times;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use axum::Router;
 use tokio::sync::broadcast::error::RecvError;
@@ -25,8 +26,9 @@ use tolerancia_store::{Buffer, Write};
 use tolerancia_wire::activation::Activation;
 use tolerancia_wire::status::Transition;
 
-use crate::state::Shared;
-use times::{Times, Turn, offset_ns};
+use crate::state::{MOST_TRANSITIONS, Shared};
+pub(crate) use times::Times;
+use times::{Turn, offset_ns};
 
 /// Reports that are kept of each instance.
 const MOST_ACTIVATIONS: usize = 64;
@@ -43,6 +45,8 @@ pub(crate) struct Auditor {
     reports: mpsc::Receiver<Activation>,
     /// By instance.
     activations: Vec<Activations>,
+    /// Times that the store did not take yet, by entry.
+    unwritten: BTreeMap<u64, Times>,
 }
 
 impl Auditor {
@@ -55,6 +59,7 @@ impl Auditor {
             store,
             reports,
             activations: vec![Activations::default(); replicas.into()],
+            unwritten: BTreeMap::new(),
         };
         (auditor, intake::routes(faults, replicas, out))
     }
@@ -83,12 +88,12 @@ impl Auditor {
         }
     }
 
-    fn audit_all(&self) {
+    fn audit_all(&mut self) {
         let replicas = u8::try_from(self.activations.len()).unwrap_or(u8::MAX);
         ReplicaId::all(replicas).for_each(|instance| self.audit(instance));
     }
 
-    fn audit(&self, instance: ReplicaId) {
+    fn audit(&mut self, instance: ReplicaId) {
         let Some(Activations(activations)) = self.activations.get(instance.index()) else {
             return;
         };
@@ -106,11 +111,25 @@ impl Auditor {
                 .collect()
         });
         let activations: Vec<_> = activations.iter().cloned().collect();
-        for Times { seq, ttd_ms, ttr_ms } in times::times(&activations, &turns) {
+        let changed = self.shared.add_times(&times::times(&activations, &turns));
+        self.unwritten
+            .extend(changed.into_iter().map(|times| (times.seq, times)));
+        self.write();
+    }
+
+    /// Hands the times to the store; those that do not fit are tried again with the next audit.
+    fn write(&mut self) {
+        while let Some(times) = self.unwritten.first_entry() {
+            let Times { seq, ttd_ms, ttr_ms } = *times.get();
             let ttd_ms = Some(ttd_ms);
-            if self.shared.add_times(seq, ttd_ms, ttr_ms) {
-                self.store.push(Write::AuditTimes { seq, ttd_ms, ttr_ms });
+            if !self.store.push(Write::AuditTimes { seq, ttd_ms, ttr_ms }) {
+                break;
             }
+            times.remove();
+        }
+        // Those of the oldest entries, which are shown no more.
+        while self.unwritten.len() > MOST_TRANSITIONS {
+            self.unwritten.pop_first();
         }
     }
 }

@@ -75,7 +75,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     let known = last_statuses(&bus).await?;
     let producer = Producer::new(&bus, STATUS_DELIVERY)?;
     let (evidence_reader, reading) = Reader::open(&bus, topic::ERROR_QUEUE).await?;
-    let (metrics_reader, reading_metrics) = Reader::open(&bus, topic::REQUEST_METRICS).await?;
+    let (metrics_reader, reading_metrics) = Reader::lazy(&bus, topic::REQUEST_METRICS);
     let database = lazy_store(
         args.service.postgres_url.as_deref(),
         &args.service.data_dir.join(DATABASE),
@@ -104,13 +104,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         detector: panel_config.detector.build().name().to_owned(),
         instances,
     });
-    // So that a listener who resumes finds what happened before this monitor started.
-    match tokio::time::timeout(AUDIT, database.transitions(None, state::MOST_TRANSITIONS)).await {
-        Ok(Ok(rows)) => shared.remember(rows),
-        Ok(Err(error)) => tracing::warn!(%error, "earlier transitions are not known"),
-        Err(_) => tracing::warn!("earlier transitions are not known: the database takes too long"),
-    }
-
+    let first_seq = first_seq();
     let tasks = TaskTracker::new();
     let (checked, checks) = mpsc::channel(QUEUE);
     for instance in ReplicaId::all(replicas) {
@@ -136,7 +130,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     let taker = ingest::Requests { store: store.clone() };
     tasks.spawn(metrics_reader.run(taker, shutdown.clone()));
     if let Some(keep) = args.retention() {
-        tasks.spawn(ingest::prune(database, keep, shutdown.clone()));
+        tasks.spawn(ingest::prune(Arc::clone(&database), keep, shutdown.clone()));
     }
     let judge = Judge {
         panel,
@@ -144,13 +138,21 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         producer: producer.clone(),
         store: store.clone(),
         on,
-        seq: first_seq(),
+        seq: first_seq,
         source: args.service.source(),
     };
-    tasks.spawn(judge.run(checks, evidence, shutdown.clone()));
+    // It listens before the first verdict.
     let (auditor, reports) = Auditor::new(shared.clone(), store.clone(), &args.service.faults(), replicas);
+    tasks.spawn(judge.run(checks, evidence, shutdown.clone()));
     tasks.spawn(auditor.run(shutdown.clone()));
     tasks.close();
+    // Before anybody is served, so that a listener who resumes finds what happened before this monitor started. The
+    // verdicts do not wait for it.
+    match tokio::time::timeout(AUDIT, database.transitions(None, state::MOST_TRANSITIONS)).await {
+        Ok(Ok(rows)) => shared.remember(rows, first_seq),
+        Ok(Err(error)) => tracing::warn!(%error, "earlier transitions are not known"),
+        Err(_) => tracing::warn!("earlier transitions are not known: the database takes too long"),
+    }
 
     let health = {
         let (args, producer, store) = (args.clone(), producer.clone(), store.clone());

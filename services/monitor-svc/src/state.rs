@@ -12,6 +12,8 @@ use tolerancia_store::AuditRow;
 use tolerancia_wire::activation::AuditEntry;
 use tolerancia_wire::status::{InstanceStatus, SystemStatus, Transition, Verdict};
 
+use crate::audit::Times;
+
 /// Transitions kept in memory.
 pub(crate) const MOST_TRANSITIONS: usize = 2000;
 
@@ -137,9 +139,14 @@ impl Shared {
         });
     }
 
-    /// Takes over the transitions of earlier runs and their times, newest first.
-    pub(crate) fn remember(&self, earlier: impl IntoIterator<Item = AuditRow>) {
-        self.write(|view| view.transitions.extend(earlier.into_iter().take(MOST_TRANSITIONS)));
+    /// Takes over the transitions of earlier runs and their times, newest first, behind those of this one. Those with
+    /// a number after `last` are of this run and in the view already.
+    pub(crate) fn remember(&self, rows: impl IntoIterator<Item = AuditRow>, last: u64) {
+        let earlier = rows.into_iter().filter(|row| row.transition.seq <= last);
+        self.write(|view| {
+            let room = MOST_TRANSITIONS.saturating_sub(view.transitions.len());
+            view.transitions.extend(earlier.take(room));
+        });
     }
 
     /// Records a transition and its instance's new status, and tells the listeners.
@@ -159,18 +166,27 @@ impl Shared {
         let _ = self.events.send(transition);
     }
 
-    /// Adds times to an entry of the audit, as the store does: `None` leaves a time as it is. Says whether that
+    /// Adds times, which are ordered by number, to the entries of the audit, as the store does: no `ttr_ms` leaves
+    /// the one that is known, unless `ttd_ms` changes, because then both are another fault's. Returns those that
     /// changed anything.
-    pub(crate) fn add_times(&self, seq: u64, ttd_ms: Option<f64>, ttr_ms: Option<f64>) -> bool {
+    pub(crate) fn add_times(&self, times: &[Times]) -> Vec<Times> {
+        let mut changed = Vec::new();
         self.write(|view| {
-            let Some(row) = view.transitions.iter_mut().find(|row| row.transition.seq == seq) else {
-                return false;
-            };
-            let new = (ttd_ms.or(row.ttd_ms), ttr_ms.or(row.ttr_ms));
-            let changed = new != (row.ttd_ms, row.ttr_ms);
-            (row.ttd_ms, row.ttr_ms) = new;
-            changed
-        })
+            for row in &mut view.transitions {
+                let Ok(at) = times.binary_search_by_key(&row.transition.seq, |times| times.seq) else {
+                    continue;
+                };
+                let Times { ttd_ms, ttr_ms, .. } = times[at];
+                let other_fault = row.ttd_ms.is_some_and(|known| known != ttd_ms);
+                let kept = row.ttr_ms.filter(|_| !other_fault);
+                let new = (Some(ttd_ms), ttr_ms.or(kept));
+                if new != (row.ttd_ms, row.ttr_ms) {
+                    (row.ttd_ms, row.ttr_ms) = new;
+                    changed.push(times[at]);
+                }
+            }
+        });
+        changed
     }
 
     /// Notes an instance's process.

@@ -199,6 +199,25 @@ async fn bad_questions_get_problems() {
 }
 
 #[tokio::test]
+async fn the_past_comes_behind_what_was_judged_meanwhile_and_nothing_twice() {
+    let (mut judge, _dir) = judge();
+    judge.evidence(report(vec![lie(1)]));
+    let judged = judge.shared.read(|view| view.audit(None, 1)).remove(0).transition;
+    let row = |seq| tolerancia_store::AuditRow::from(Transition { seq, ..judged.clone() });
+    // As the database tells: the verdict that has just been written among the earlier ones.
+    let rows = [101, 100, 90].map(row);
+    judge.shared.remember(rows, 100);
+    judge.evidence(report(vec![lie(2)]));
+    let seqs = || {
+        let all = judge.shared.read(|view| view.audit(None, usize::MAX));
+        all.iter().map(|entry| entry.transition.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(seqs(), [102, 101, 100, 90]);
+    judge.shared.remember((0..3000).map(|n| row(89 - n % 50)), 100);
+    assert_eq!(seqs().len(), state::MOST_TRANSITIONS);
+}
+
+#[tokio::test]
 async fn events_resume_after_the_last_one_seen() {
     let (mut judge, _dir) = judge();
     judge.evidence(report(vec![lie(1)]));

@@ -1,7 +1,7 @@
 //! Orders in the store: written behind, read when memory does not have them.
 //!
-//! The store may be dead at any time. An order waits no longer for it than [`PATIENCE`], and one that gave
-//! no answer is left alone for [`REST_NS`].
+//! The store may be dead at any time. An order waits no longer for it than [`PATIENCE`]. After a question that got
+//! no answer only one in [`REST_NS`] is put, and nobody waits for the store but who asks it, until it answers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tolerancia_wire::time::mono_ns;
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How long a list waits for it.
 const LIST_PATIENCE: Duration = Duration::from_secs(2);
-/// For how long a store that gave no answer is not asked again, in nanoseconds.
+/// How often a store that gave no answer is asked, in nanoseconds.
 const REST_NS: u64 = 1_000_000_000;
 
 /// The orders in the store.
@@ -26,7 +26,7 @@ const REST_NS: u64 = 1_000_000_000;
 pub(crate) struct Archive {
     store: Arc<dyn Store>,
     buffer: Buffer,
-    rests_until_ns: Arc<AtomicU64>,
+    rest: Arc<Rest>,
 }
 
 impl Archive {
@@ -37,7 +37,7 @@ impl Archive {
         Self {
             buffer: Buffer::start(Arc::clone(&store), BufferConfig::default()),
             store,
-            rests_until_ns: Arc::default(),
+            rest: Arc::default(),
         }
     }
 
@@ -80,17 +80,85 @@ impl Archive {
     }
 
     async fn ask<T>(&self, patience: Duration, query: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
-        if mono_ns() < self.rests_until_ns.load(Ordering::Relaxed) {
+        if !self.rest.admits(mono_ns()) {
             return None;
         }
         let error = match timeout(patience, query).await {
-            Ok(Ok(found)) => return Some(found),
+            Ok(Ok(found)) => {
+                self.rest.answered();
+                return Some(found);
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} ms", patience.as_millis()),
         };
-        self.rests_until_ns.store(mono_ns() + REST_NS, Ordering::Relaxed);
+        self.rest.unanswered(mono_ns());
         metrics::counter!("orders_store_unanswered_total").increment(1);
         tracing::debug!(error, "the database was asked in vain");
         None
+    }
+}
+
+/// Who may ask the store: everybody while it answers, afterwards one in [`REST_NS`].
+#[derive(Debug, Default)]
+struct Rest {
+    /// On the monotonic clock; 0 while the store answers.
+    until_ns: AtomicU64,
+}
+
+impl Rest {
+    /// Whether to ask at `now_ns`. Who may ask a store that gave no answer last keeps the others away meanwhile, and
+    /// no longer than that should it be cancelled.
+    fn admits(&self, now_ns: u64) -> bool {
+        let until_ns = self.until_ns.load(Ordering::Relaxed);
+        until_ns == 0
+            || now_ns >= until_ns
+                && self
+                    .until_ns
+                    .compare_exchange(until_ns, now_ns + REST_NS, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok()
+    }
+
+    fn answered(&self) {
+        self.until_ns.store(0, Ordering::Relaxed);
+    }
+
+    fn unanswered(&self, now_ns: u64) {
+        self.until_ns.store(now_ns + REST_NS, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_without_an_answer_is_asked_by_one_at_a_time() {
+        let rest = Rest::default();
+        let admitted = |now_ns| (0..100).filter(|_| rest.admits(now_ns)).count();
+        assert_eq!(admitted(5), 100);
+        rest.unanswered(5);
+        assert_eq!(admitted(5), 0);
+        assert_eq!(admitted(REST_NS + 4), 0);
+        assert_eq!(admitted(REST_NS + 5), 1);
+        // As long as that one waits, or after it was cancelled.
+        assert_eq!(admitted(2 * REST_NS + 4), 0);
+        assert_eq!(admitted(2 * REST_NS + 5), 1);
+        rest.unanswered(2 * REST_NS + 250);
+        assert_eq!(admitted(3 * REST_NS), 0);
+        assert_eq!(admitted(4 * REST_NS), 1);
+        rest.answered();
+        assert_eq!(admitted(4 * REST_NS), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_silent_store_but_the_first() {
+        let archive = Archive::open(None, "/dev/null/orders.db".as_ref());
+        let silent = || std::future::pending::<Result<(), StoreError>>();
+        assert_eq!(archive.ask(PATIENCE, silent()).await, None);
+        let asked = tokio::time::Instant::now();
+        for _ in 0..100 {
+            assert_eq!(archive.ask(PATIENCE, silent()).await, None);
+        }
+        assert_eq!(asked.elapsed(), Duration::ZERO);
     }
 }

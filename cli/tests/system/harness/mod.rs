@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub use outside::{Kafka, Postgres};
 pub use process::{Run, leftovers, signal, tolerancia};
 pub use system::{System, free_base, turn};
-pub use traffic::Traffic;
+pub use traffic::{Told, Traffic};
 pub use truth::Truth;
 
 /// Generous: a debug build on a busy machine.

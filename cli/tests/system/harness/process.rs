@@ -1,7 +1,10 @@
 //! Processes: run, signalled, and looked for.
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
@@ -9,7 +12,7 @@ use tokio::process::Command;
 use super::LIMIT;
 
 /// Variables of the tester's shell that would change what is tested.
-const FOREIGN: [&str; 12] = [
+const FOREIGN: [&str; 10] = [
     "BASE_PORT",
     "BIND",
     "DATA_DIR",
@@ -17,18 +20,26 @@ const FOREIGN: [&str; 12] = [
     "FAULT_TOKEN",
     "INSTANCE_ID",
     "INVENTORY_URLS",
-    "KAFKA_BOOTSTRAP_SERVERS",
     "PORT",
-    "POSTGRES_URL",
     "REPLICAS",
     "SERVICE_NAME",
 ];
+/// The beginnings of more of them.
+const FOREIGN_PREFIXES: [&str; 2] = ["KAFKA_", "POSTGRES_"];
+
+/// The variables in this test's environment that would change what is tested.
+pub fn foreign() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        FOREIGN.contains(&&*name) || FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
 
 /// The program with these arguments, in a clean environment. It dies with the test.
 pub fn tolerancia(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tolerancia"));
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
-    for name in FOREIGN {
+    for name in foreign() {
         command.env_remove(name);
     }
     command
@@ -47,8 +58,13 @@ pub struct Run {
 
 impl Run {
     /// Runs a command to its end.
-    pub async fn of(mut command: Command) -> Self {
-        let output = tokio::time::timeout(LIMIT, command.output()).await;
+    pub async fn of(command: Command) -> Self {
+        Self::within(LIMIT, command).await
+    }
+
+    /// Runs a command to its end, which may take so long.
+    pub async fn within(limit: Duration, mut command: Command) -> Self {
+        let output = tokio::time::timeout(limit, command.output()).await;
         let output = output.unwrap_or_else(|_| panic!("{command:?} does not end")).unwrap();
         Self {
             code: output.status.code(),
@@ -72,6 +88,46 @@ impl Run {
             "no {text:?} in {self:#?}"
         );
         self
+    }
+}
+
+/// What a guard does: it reads a directory, then waits for another line. If there is none, the test was killed.
+const GUARD: &str = r#"
+read -r dir && ! read -r _ || exit 0
+! grep -qsF "$dir" "/proc/$0/environ" || kill -KILL "$0"
+rm -rf "$dir" || { sleep 1; rm -rf "$dir"; }
+"#;
+
+/// A shell that, if the test is killed, ends a supervisor, with which its services go, and removes its directory.
+pub struct Guard(std::process::Child);
+
+impl Guard {
+    /// Over a process that has the directory in its environment.
+    pub fn over(pid: u32, dir: &Path) -> Self {
+        let mut command = std::process::Command::new("setsid");
+        command
+            .args(["sh", "-c", GUARD, &pid.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut guard = Self(command.spawn().unwrap());
+        // Not as an argument: it would be one of the leftovers.
+        guard.tell(dir.to_str().unwrap()).unwrap();
+        guard
+    }
+
+    fn tell(&mut self, line: &str) -> std::io::Result<()> {
+        let stdin = self.0.stdin.as_mut().expect("it is piped");
+        stdin.write_all(format!("{line}\n").as_bytes())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let ended = self.tell("the test lives").and_then(|()| self.0.wait());
+        if !ended.as_ref().is_ok_and(std::process::ExitStatus::success) {
+            eprintln!("a guard failed: {ended:?}");
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use tolerancia_wire::inventory::VotedProduct;
 use tolerancia_wire::order::OrderView;
 use tolerancia_wire::status::{Failures, SystemStatus, Transition};
 
+use super::process::Guard;
 use super::{Kafka, LIMIT, Postgres, Run, eventually, leftovers, signal, tolerancia};
 
 /// Whose turn it is to run a system.
@@ -27,6 +28,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 /// A running system, which is gone when this is dropped.
 pub struct System {
     supervisor: Child,
+    _guard: Guard,
     ports: Ports,
     dir: TempDir,
     /// Kafka, if it is not the embedded broker.
@@ -35,7 +37,8 @@ pub struct System {
     env: Vec<(String, String)>,
     /// For requests.
     pub http: reqwest::Client,
-    _turn: MutexGuard<'static, ()>,
+    /// None if the servers that it runs on have the turn.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// Waits for this test's turn.
@@ -70,7 +73,7 @@ impl System {
         system
     }
 
-    /// Starts a system on servers of its own and waits until it is ready.
+    /// Starts a system on servers of its own and waits until it is ready. It is the test's turn since they started.
     pub async fn up_on(kafka: &Kafka, postgres: Option<&Postgres>, env: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut all: Vec<_> = env.iter().map(own).collect();
@@ -88,14 +91,16 @@ impl System {
     }
 
     async fn start_with(kafka: Option<String>, env: Vec<(String, String)>, adjust: impl FnOnce(&mut Command)) -> Self {
-        let turn = turn().await;
+        let turn = if kafka.is_none() { Some(turn().await) } else { None };
         let dir = tempfile::Builder::new().prefix("tolerancia-test-").tempdir().unwrap();
         let ports = Ports {
             base: free_base(),
             replicas: 3,
         };
+        let (supervisor, guard) = launch(dir.path(), ports, &env, adjust);
         Self {
-            supervisor: launch(dir.path(), ports, &env, adjust),
+            supervisor,
+            _guard: guard,
             ports,
             dir,
             kafka,
@@ -297,7 +302,7 @@ impl System {
 
     /// Starts a system that has ended again in the same place.
     pub async fn again(&mut self) {
-        self.supervisor = launch(self.dir.path(), self.ports, &self.env, |_| {});
+        (self.supervisor, self._guard) = launch(self.dir.path(), self.ports, &self.env, |_| {});
         self.ready().await;
     }
 
@@ -331,7 +336,7 @@ impl Drop for System {
     }
 }
 
-fn launch(dir: &Path, ports: Ports, env: &[(String, String)], adjust: impl FnOnce(&mut Command)) -> Child {
+fn launch(dir: &Path, ports: Ports, env: &[(String, String)], adjust: impl FnOnce(&mut Command)) -> (Child, Guard) {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
@@ -345,7 +350,9 @@ fn launch(dir: &Path, ports: Ports, env: &[(String, String)], adjust: impl FnOnc
         .stdout(Stdio::piped())
         .stderr(log);
     adjust(&mut command);
-    command.spawn().unwrap()
+    let supervisor = command.spawn().unwrap();
+    let guard = Guard::over(supervisor.id().expect("it was not waited for"), dir);
+    (supervisor, guard)
 }
 
 fn at(port: u16) -> String {

@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(240);
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka: Java and Maven"]
 async fn a_replica_that_missed_a_hundred_thousand_events_becomes_equal() {
-    let kafka = Kafka::start(1);
+    let kafka = Kafka::start(1).await;
     let system = System::up_on(&kafka, None, &[]).await;
     system.restock("PROD-001", 10_000_000).await;
 

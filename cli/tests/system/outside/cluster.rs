@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Kafka, System, Traffic, Truth, within};
+use super::keeps_its_word;
+use crate::harness::{Kafka, System, Traffic, within};
 
 /// How long a change of leaders may take: the brokers notice a dead one by its silence.
 const CHANGE: Duration = Duration::from_secs(30);
@@ -13,7 +14,7 @@ const CHANGE: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka: Java and Maven"]
 async fn leaders_may_die_one_after_the_other() {
-    let kafka = Kafka::start(3);
+    let kafka = Kafka::start(3).await;
     let env = [("KAFKA_PARTITIONS", "3"), ("KAFKA_REPLICATION", "3")];
     let system = System::up_on(&kafka, None, &env).await;
     system.restock("PROD-001", 1_000_000).await;
@@ -43,9 +44,6 @@ async fn leaders_may_die_one_after_the_other() {
     let others = told.others.iter().map(String::as_str);
     let others: HashSet<_> = others.filter(|other| other.starts_with("order")).collect();
     assert!(others.is_subset(&HashSet::from(["order: 503"])), "{others:?}");
-    let truth = Truth::of(&system).await;
-    truth.confirms_answers(&told.answers);
-    truth.confirms_orders(&told.confirmed);
-    system.replicas_are_equal().await;
+    keeps_its_word(&system, &told).await;
     system.down().await;
 }

@@ -22,7 +22,7 @@ const CLIENTS: u32 = 50;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka: Java and Maven"]
 async fn ten_thousand_orders_over_five_hundred_products_keep_their_order() {
-    let kafka = Kafka::start(1);
+    let kafka = Kafka::start(1).await;
     let system = System::up_on(&kafka, None, &[("KAFKA_PARTITIONS", "3")]).await;
     let system = Arc::new(system);
     stock(&system).await;

@@ -11,7 +11,7 @@ use crate::harness::{Kafka, System, Traffic, Truth, eventually};
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka: Java and Maven"]
 async fn what_cannot_be_read_is_skipped_by_all_and_reported_once() {
-    let kafka = Kafka::start_with(1, &[("KAFKA_EXTRA", "message.max.bytes=3000000")]);
+    let kafka = Kafka::start_with(1, &[("KAFKA_EXTRA", "message.max.bytes=3000000")]).await;
     let system = System::up_on(&kafka, None, &[]).await;
     system.restock("PROD-001", 1_000_000).await;
     let traffic = Traffic::start(&system, 50, 50);

@@ -9,7 +9,7 @@ use crate::harness::{Kafka, Run, System, eventually};
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka and kcat: Java, Maven and kcat"]
 async fn kcat_shows_json_on_every_topic() {
-    let kafka = Kafka::start(1);
+    let kafka = Kafka::start(1).await;
     let system = System::up_on(&kafka, None, &[]).await;
     let order = system.order("PROD-001", 3).await;
     let lie = ["incorrect", "--instance", "1", "--product", "PROD-001"];

@@ -51,7 +51,8 @@ impl Aggregate {
     /// Counts one request of a series that took `us` microseconds.
     ///
     /// Another second than the current one ends that, a later one as well as an earlier one: the clock was set
-    /// back then, and what is counted for a second that was taken before becomes another row of it.
+    /// back then, and what is counted for a second that was taken before leaves as another row of it. The database
+    /// keeps one row of a second, the one with the larger count.
     pub(super) fn record(&mut self, series: usize, second: i64, us: u64) {
         if self.current.as_ref().is_none_or(|current| current.second != second) {
             self.end();

@@ -6,6 +6,10 @@
 //! ```
 //!
 //! Nothing here waits for whoever takes the rows, and only a few seconds of them are kept.
+//!
+//! A row belongs to the service's name and instance (`SERVICE_NAME`, `INSTANCE_ID`). Of two rows for the same second,
+//! endpoint and status the database keeps the one with the larger count, so processes of one service must have
+//! different instances, or all but the busiest of each second are missing.
 
 mod aggregate;
 mod kafka;

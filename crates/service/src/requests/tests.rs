@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{Request, StatusCode};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -75,11 +75,13 @@ async fn every_answer_is_in_one_row_when_the_service_has_ended() {
 async fn nothing_tells_that_somebody_asked_for_a_fault() {
     let (requests, told) = start();
     let router = Shell::new(|| unreachable!("not asked here"))
+        .routes(Router::new().route("/monitor/faults", post(|| async {})))
         .faults(FaultSwitch::new("1", true, None))
         .requests(&requests)
         .into_router();
     for method in ["GET", "DELETE", "PUT", "POST"] {
         ask(&router, method, "/fault").await;
+        ask(&router, method, "/monitor/faults").await;
     }
     requests.close().await;
     assert_eq!(told.try_iter().next(), None);

@@ -20,7 +20,7 @@ const DETAIL_LIMIT: usize = 4096;
 const UNMATCHED: &str = "unmatched";
 /// Routes that begin so are not reported: the monitor reads the reports, and nothing that detects may see who was
 /// told to break.
-const SECRET: &str = "/fault";
+const SECRET: [&str; 2] = ["/fault", "/monitor/fault"];
 
 struct Series {
     route: String,
@@ -74,7 +74,10 @@ impl Observer {
 
     fn series(&self, route: &str, status: StatusCode) -> Series {
         let labels = [("route", route.to_owned()), ("status", status.as_u16().to_string())];
-        let recorder = self.recorder.as_ref().filter(|_| !route.starts_with(SECRET));
+        let recorder = self
+            .recorder
+            .as_ref()
+            .filter(|_| !SECRET.iter().any(|secret| route.starts_with(secret)));
         Series {
             route: route.to_owned(),
             status,

@@ -17,6 +17,9 @@ pub(super) struct Writer {
     config: BufferConfig,
     /// Taken from the queue and not yet settled, oldest first.
     pending: Vec<Write>,
+    /// Writes of the next transaction at most. It is halved when the database does not answer, since that may be
+    /// because there were too many of them for the time a call has, and doubled again when it does.
+    most: usize,
 }
 
 impl Writer {
@@ -24,6 +27,7 @@ impl Writer {
         Self {
             store,
             queue,
+            most: config.batch.max(1),
             config,
             pending: Vec::new(),
         }
@@ -42,7 +46,7 @@ impl Writer {
                 Ok(()) => {
                     self.queue.up();
                     pause = self.config.retry_min;
-                    if !self.next_batch().await {
+                    if self.pending.is_empty() && !self.next_batch().await {
                         return;
                     }
                 }
@@ -84,26 +88,32 @@ impl Writer {
         }
     }
 
-    /// Writes what is pending in one transaction; if one of the writes is to blame, one by one without it.
+    /// Writes the oldest of what is pending in one transaction; if one of the writes is to blame, one by one without
+    /// it.
     async fn write_pending(&mut self) -> Result<()> {
-        match self.store.apply(&self.pending).await {
+        let n = self.pending.len().min(self.most);
+        let (outcome, settled) = match self.store.apply(&self.pending[..n]).await {
             Ok(()) => {
-                self.queue.written(self.pending.len());
-                self.pending.clear();
-                Ok(())
+                self.queue.written(n);
+                (Ok(()), n)
             }
-            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error @ StoreError::Unavailable(_)) => (Err(error), 0),
             Err(_) => {
                 let mut settled = 0;
-                let outcome = self.write_singly(&mut settled).await;
-                self.pending.drain(..settled);
-                outcome
+                (self.write_singly(n, &mut settled).await, settled)
             }
+        };
+        self.pending.drain(..settled);
+        self.most = match outcome {
+            Ok(()) => (self.most * 2).min(self.config.batch),
+            Err(_) => n / 2,
         }
+        .max(1);
+        outcome
     }
 
-    async fn write_singly(&self, settled: &mut usize) -> Result<()> {
-        for write in &self.pending {
+    async fn write_singly(&self, n: usize, settled: &mut usize) -> Result<()> {
+        for write in &self.pending[..n] {
             match self.store.apply(std::slice::from_ref(write)).await {
                 Ok(()) => self.queue.written(1),
                 Err(error @ StoreError::Unavailable(_)) => return Err(error),

@@ -51,6 +51,10 @@ impl Address {
                  '#' as %23, '@' as %40",
             ));
         }
+        let (url, unknown) = split_parameters(url);
+        for parameter in unknown {
+            tracing::warn!(parameter, "POSTGRES_URL has an unknown parameter, which is ignored");
+        }
         let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
             // Each error around the first one only says that there is one.
             let mut cause: &dyn std::error::Error = &error;
@@ -69,6 +73,53 @@ impl Address {
             shown,
         })
     }
+}
+
+/// The parameters that sqlx knows, but for `options[NAME]`.
+const PARAMETERS: &[&str] = &[
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+/// The URL without the parameters that sqlx does not know, and the names of those: sqlx would log them with their
+/// values, and a misspelt `password` is one.
+fn split_parameters(url: &str) -> (String, Vec<&str>) {
+    let Some((before, query)) = url.split_once('?') else {
+        return (url.to_owned(), Vec::new());
+    };
+    let query = query.split('#').next().unwrap_or_default();
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let name = pair.split_once('=').map(|(name, _)| name);
+        match name {
+            Some(name) if PARAMETERS.contains(&name) || is_option(name) => known.push(pair),
+            Some(name) => unknown.push(name),
+            // Half of a value with an '&', perhaps.
+            None => unknown.push("(one without a value)"),
+        }
+    }
+    (format!("{before}?{}", known.join("&")), unknown)
+}
+
+fn is_option(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("options[") || name.starts_with("options%5b")
 }
 
 fn with_limits(options: PgConnectOptions) -> PgConnectOptions {
@@ -120,6 +171,32 @@ mod tests {
             assert_eq!(address.to_string(), shown);
             assert_eq!(format!("{address:?}"), shown);
         }
+    }
+
+    #[test]
+    fn unknown_parameters_are_named_without_their_values() {
+        for (url, known, unknown) in [
+            ("postgres://db/lab", "postgres://db/lab", vec![]),
+            (
+                "postgres://db/lab?sslmode=disable&pasword=secret&port=1",
+                "postgres://db/lab?sslmode=disable&port=1",
+                vec!["pasword"],
+            ),
+            (
+                "postgres://db/lab?options[search_path]=x&options%5Ba%5D=y&sec=ret#z=secret",
+                "postgres://db/lab?options[search_path]=x&options%5Ba%5D=y",
+                vec!["sec"],
+            ),
+            (
+                "postgres://db/lab?password=half&secret",
+                "postgres://db/lab?password=half",
+                vec!["(one without a value)"],
+            ),
+        ] {
+            assert_eq!(split_parameters(url), (known.to_owned(), unknown));
+        }
+        let address = Address::parse("postgres://ann@db/lab?port=7&pasword=secret").unwrap();
+        assert_eq!(address.to_string(), "\"lab\" at db:7");
     }
 
     #[test]

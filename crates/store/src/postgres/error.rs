@@ -84,6 +84,11 @@ fn is_refusal(code: &str) -> bool {
 /// What to do about any other code.
 fn help(code: &str) -> &'static str {
     match code {
+        // What PgBouncer says to parameters it does not pass on, and to statements prepared on another connection.
+        "08P01" | "26000" => {
+            "PgBouncer seems to be in between: name the server itself in POSTGRES_URL, or let PgBouncer use session \
+             pooling with ignore_startup_parameters = options"
+        }
         "25006" => "it is a read-only standby: name the primary in POSTGRES_URL",
         "3D000" => "create this database (CREATE DATABASE), or name another one in POSTGRES_URL",
         "3F000" => {
@@ -157,6 +162,13 @@ mod tests {
                 message.contains("\"lab\" at db:5432") && message.contains(hint) && message.contains("the cause"),
                 "{message}"
             );
+        }
+    }
+
+    #[test]
+    fn a_pooler_in_between_is_named() {
+        for code in ["08P01", "26000"] {
+            assert!(help(code).contains("ignore_startup_parameters"), "{code}");
         }
     }
 

@@ -49,11 +49,15 @@ pub async fn open_postgres(url: &str) -> Result<Arc<dyn Store>> {
 /// none makes every call fail with `Unavailable`.
 #[must_use]
 pub fn lazy_postgres(url: &str) -> Arc<dyn Store> {
-    Arc::new(Postgres { pool: Pool::new(url) })
+    Arc::new(Postgres {
+        pool: Pool::new(url),
+        prune_most: prune::Most::default(),
+    })
 }
 
 struct Postgres {
     pool: Pool,
+    prune_most: prune::Most,
 }
 
 impl fmt::Debug for Postgres {
@@ -125,10 +129,14 @@ impl Store for Postgres {
     }
 
     async fn prune(&self, metrics_before: i64, voting_before: Timestamp) -> Result<u64> {
-        with!(self, |connection| prune::prune(
+        let most = self.prune_most.rows();
+        let outcome = with!(self, |connection| prune::prune(
             connection,
             metrics_before,
-            voting_before
-        ))
+            voting_before,
+            most
+        ));
+        self.prune_most.note(most, outcome.is_ok());
+        outcome
     }
 }

@@ -24,8 +24,9 @@ const MOST: usize = 4;
 const WAIT: Duration = Duration::from_secs(2);
 /// How long connecting may take: name, TCP, TLS, password.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long an idle connection may take to show that it is alive.
-const PING: Duration = Duration::from_millis(500);
+/// How long an idle connection may take to show that it is alive. Less than orders-svc waits for an answer, 250 ms:
+/// after a restart that left the old connections silent there must be time for a new one and the query.
+const PING: Duration = Duration::from_millis(100);
 /// How long a connection stays open unused.
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a connection stays open at all.

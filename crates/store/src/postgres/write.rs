@@ -110,7 +110,10 @@ async fn audit_times(
     ttd_ms: Option<f64>,
     ttr_ms: Option<f64>,
 ) -> Result<(), Fault> {
-    let sql = "UPDATE failure_audit SET ttd_ms = COALESCE($2, ttd_ms), ttr_ms = COALESCE($3, ttr_ms) WHERE seq = $1";
+    let sql = "UPDATE failure_audit SET
+                   ttd_ms = COALESCE($2, ttd_ms),
+                   ttr_ms = CASE WHEN ttd_ms <> $2 THEN $3 ELSE COALESCE($3, ttr_ms) END
+               WHERE seq = $1";
     query(sql)
         .bind(integer(seq)?)
         .bind(ttd_ms)

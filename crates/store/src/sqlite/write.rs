@@ -136,7 +136,10 @@ impl Batch<'_> {
 
     async fn audit_times(&mut self, seq: u64, ttd_ms: Option<f64>, ttr_ms: Option<f64>) -> Result<(), Fault> {
         self.run(
-            "UPDATE failure_audit SET ttd_ms = COALESCE(?2, ttd_ms), ttr_ms = COALESCE(?3, ttr_ms) WHERE seq = ?1",
+            "UPDATE failure_audit SET
+                 ttd_ms = COALESCE(?2, ttd_ms),
+                 ttr_ms = CASE WHEN ttd_ms <> ?2 THEN ?3 ELSE COALESCE(?3, ttr_ms) END
+             WHERE seq = ?1",
             params![integer(seq)?, ttd_ms, ttr_ms],
         )
         .await

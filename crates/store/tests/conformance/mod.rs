@@ -152,7 +152,20 @@ pub async fn audit_times_are_added_later(open: impl Open) {
         ttr_ms: Some(1890.25),
         ..audit(1, 1)
     };
-    assert_eq!(store.transitions(None, 10).await.unwrap(), [audit(2, 1), expected]);
+    assert_eq!(
+        store.transitions(None, 10).await.unwrap(),
+        [audit(2, 1), expected.clone()]
+    );
+    // The same detection leaves the recovery; another one, of another fault then, does not.
+    store.apply(&[times(1, Some(214.5), None)]).await.unwrap();
+    assert_eq!(store.transitions(None, 10).await.unwrap()[1], expected);
+    store.apply(&[times(1, Some(14.5), None)]).await.unwrap();
+    let other = AuditRow {
+        ttd_ms: Some(14.5),
+        ttr_ms: None,
+        ..audit(1, 1)
+    };
+    assert_eq!(store.transitions(None, 10).await.unwrap()[1], other);
 }
 
 pub async fn request_metrics_come_by_second(open: impl Open) {

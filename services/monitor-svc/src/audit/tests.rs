@@ -207,6 +207,44 @@ async fn another_instance_and_an_unknown_fault_change_nothing() {
     assert_eq!(place.written().await, [(1150, None, None)]);
 }
 
+#[tokio::test]
+async fn times_that_the_store_does_not_take_are_written_with_the_next_audit() {
+    let mut place = Place::new();
+    let full = BufferConfig {
+        capacity: 0,
+        ..BufferConfig::default()
+    };
+    let store = std::mem::replace(
+        &mut place.store,
+        Buffer::start(lazy_sqlite(&place.dir.path().join("full.db")), full),
+    );
+    let (mut auditor, _) = place.auditor();
+    place.verdict(1150, Verdict::Off);
+    auditor.report(fault(FaultName::Latency, 1000, None));
+    assert_eq!(place.shown(), [(1150, Some(150.0), None)]);
+
+    let transition = place.shared.read(|view| view.audit(None, 1)).remove(0).transition;
+    store.push(Write::Transition(transition.into()));
+    (auditor.store, place.store) = (store.clone(), store);
+    auditor.audit_all();
+    assert_eq!(place.written().await, [(1150, Some(150.0), None)]);
+}
+
+#[tokio::test]
+async fn another_fault_that_explains_the_off_brings_times_of_its_own() {
+    let place = Place::new();
+    let (mut auditor, _) = place.auditor();
+    place.verdict(1150, Verdict::Off);
+    place.verdict(3000, Verdict::On);
+    auditor.report(fault(FaultName::Latency, 1000, Some(1700)));
+    assert_eq!(place.shown()[0], (1150, Some(150.0), Some(2000.0)));
+    // Reported late, and its end is not known.
+    auditor.report(fault(FaultName::Latency, 1100, None));
+    let expected = [(1150, Some(50.0), None), (3000, None, None)];
+    assert_eq!(place.shown(), expected);
+    assert_eq!(place.written().await, expected);
+}
+
 #[test]
 fn reports_about_one_activation_are_one_and_the_oldest_are_forgotten() {
     let mut activations = Activations::default();

@@ -47,13 +47,13 @@ pub(super) struct Turn {
 
 /// The times of one fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Times {
+pub(crate) struct Times {
     /// The OFF that is its detection.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// Milliseconds from the activation to that OFF; never negative.
-    pub ttd_ms: f64,
+    pub(crate) ttd_ms: f64,
     /// Milliseconds from the activation to ON again; at least `ttd_ms`. None as long as it is not known.
-    pub ttr_ms: Option<f64>,
+    pub(crate) ttr_ms: Option<f64>,
 }
 
 /// The times of the faults that were detected, ordered by the OFF. `activations` are those of one instance in any

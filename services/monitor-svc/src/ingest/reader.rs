@@ -22,7 +22,7 @@ pub(crate) trait Take: Send + 'static {
 pub(crate) struct Reader {
     topic: &'static str,
     bus: BusConfig,
-    first: Consumer,
+    first: Option<Consumer>,
     reading: Arc<AtomicBool>,
 }
 
@@ -32,14 +32,24 @@ impl Reader {
     /// # Errors
     /// As [`Consumer::new`].
     pub(crate) async fn open(bus: &BusConfig, topic: &'static str) -> Result<(Self, Arc<AtomicBool>), BusError> {
-        let reading = Arc::new(AtomicBool::new(true));
+        let first = Consumer::new(bus, topic, Start::End).await?;
+        Ok(Self::with(bus, topic, Some(first)))
+    }
+
+    /// The same for a topic that nothing must wait for: it is opened by [`Reader::run`].
+    pub(crate) fn lazy(bus: &BusConfig, topic: &'static str) -> (Self, Arc<AtomicBool>) {
+        Self::with(bus, topic, None)
+    }
+
+    fn with(bus: &BusConfig, topic: &'static str, first: Option<Consumer>) -> (Self, Arc<AtomicBool>) {
+        let reading = Arc::new(AtomicBool::new(first.is_some()));
         let reader = Self {
             topic,
             bus: bus.clone(),
-            first: Consumer::new(bus, topic, Start::End).await?,
+            first,
             reading: Arc::clone(&reading),
         };
-        Ok((reader, reading))
+        (reader, reading)
     }
 
     /// Hands every record to `taker` until shutdown. A consumer that can go on no more is replaced, by one that
@@ -51,17 +61,30 @@ impl Reader {
             first,
             reading,
         } = self;
-        let mut consumer = Some(first);
+        let mut next = first;
         let read = async {
+            // An outage is told of once.
+            let mut told = false;
             loop {
-                if let Some(consumer) = &mut consumer {
-                    reading.store(true, Ordering::Relaxed);
-                    let error = hand_over(consumer, &mut taker).await;
-                    tracing::error!(%error, topic, "a topic cannot be read; it is opened anew");
-                    reading.store(false, Ordering::Relaxed);
+                let opened = match next.take() {
+                    Some(consumer) => Ok(consumer),
+                    None => Consumer::new(&bus, topic, Start::End).await,
+                };
+                match opened {
+                    Ok(mut consumer) => {
+                        reading.store(true, Ordering::Relaxed);
+                        let error = hand_over(&mut consumer, &mut taker).await;
+                        tracing::error!(%error, topic, "a topic cannot be read; it is opened anew");
+                        reading.store(false, Ordering::Relaxed);
+                        told = true;
+                    }
+                    Err(error) if !told => {
+                        tracing::warn!(%error, topic, "a topic cannot be opened; it is tried again every second");
+                        told = true;
+                    }
+                    Err(_) => {}
                 }
                 tokio::time::sleep(REOPEN).await;
-                consumer = Consumer::new(&bus, topic, Start::End).await.ok();
             }
         };
         let _: Option<()> = shutdown.run_until_cancelled(read).await;

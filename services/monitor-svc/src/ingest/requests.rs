@@ -1,5 +1,6 @@
 //! Request metrics: records of `request-metrics` and the monitor's own, as rows of the database.
 
+use jiff::Timestamp;
 use tolerancia_bus::Message;
 use tolerancia_service::config::ServiceArgs;
 use tolerancia_service::requests::Sink;
@@ -11,8 +12,8 @@ use super::remember;
 
 /// The longest name of a service, an instance or an endpoint, in bytes.
 const LONGEST_NAME: usize = 256;
-/// How far the second that a record is about may be from when it was made, in seconds. One that is far ahead would
-/// never be pruned.
+/// How far the second that a record is about may be from the present, in seconds. One that is far ahead would never
+/// be pruned, and whoever made it may have a clock that is as wrong.
 const FARTHEST: u64 = 3600;
 
 /// Writes the rows of `request-metrics`.
@@ -24,7 +25,7 @@ pub(crate) struct Requests {
 impl Take for Requests {
     async fn take(&mut self, message: Message) {
         let record = MetricsRecord::from_bytes(&message.payload).map_err(|error| error.to_string());
-        match record.and_then(rows) {
+        match record.and_then(|record| rows(record, Timestamp::now())) {
             Ok(rows) => {
                 for row in rows {
                     remember(&self.store, Write::RequestMetrics(row));
@@ -48,11 +49,11 @@ pub(crate) fn own(store: Buffer, service: &ServiceArgs) -> Sink {
     })
 }
 
-/// The rows of a record.
+/// The rows of a record that is read at `now`.
 ///
 /// # Errors
 /// When it is not one that a service of this system makes, in words; then nothing of it is used.
-fn rows(record: MetricsRecord) -> Result<Vec<RequestMetricsRow>, String> {
+fn rows(record: MetricsRecord, now: Timestamp) -> Result<Vec<RequestMetricsRow>, String> {
     let MetricsBody::RequestMetrics { instance, second, rows } = record.body;
     // `voter-svc`, or `inventory-svc/2` where there are several.
     let source = record.source.as_str();
@@ -63,8 +64,8 @@ fn rows(record: MetricsRecord) -> Result<Vec<RequestMetricsRow>, String> {
     if rows.len() > MOST_ROWS {
         return Err(format!("{} rows, {MOST_ROWS} are allowed", rows.len()));
     }
-    if record.at.as_second().abs_diff(second) > FARTHEST {
-        return Err(format!("made at {}, it is about second {second}", record.at));
+    if now.as_second().abs_diff(second) > FARTHEST {
+        return Err(format!("read at {now}, it is about second {second}"));
     }
     let names = rows.iter().map(|row| row.endpoint.as_str());
     if let Some(name) = names.chain([service, &instance]).find(|name| name.len() > LONGEST_NAME) {
@@ -84,7 +85,9 @@ fn rows(record: MetricsRecord) -> Result<Vec<RequestMetricsRow>, String> {
 
 fn is_sound(row: &RequestRow) -> bool {
     let order = [row.p50_us, row.p95_us, row.p99_us, row.max_us];
-    (100..1000).contains(&row.status) && row.count > 0 && order.is_sorted()
+    // The database has signed numbers, and one row that does not fit would cost its whole batch.
+    let fits = i64::try_from(row.count).is_ok() && i64::try_from(row.max_us).is_ok();
+    (100..1000).contains(&row.status) && row.count > 0 && order.is_sorted() && fits
 }
 
 fn row(service: &str, instance: &str, second: i64, row: RequestRow) -> RequestMetricsRow {
@@ -146,7 +149,8 @@ mod tests {
         ] {
             let record = record(source, instance, vec![request("/a"), request("/b")]);
             let second = record.at.as_second();
-            let all = rows(record).unwrap();
+            let now = record.at;
+            let all = rows(record, now).unwrap();
             assert_eq!(
                 all[1],
                 RequestMetricsRow {
@@ -169,7 +173,8 @@ mod tests {
 
     #[test]
     fn absurd_records_are_refused() {
-        let fits = |record| rows(record).is_ok();
+        let now = Timestamp::now();
+        let fits = |record| rows(record, now).is_ok();
         let with = |change: fn(&mut RequestRow)| {
             let mut row = request("/a");
             change(&mut row);
@@ -183,13 +188,18 @@ mod tests {
         assert!(!fits(with(|row| row.status = 1000)));
         assert!(!fits(with(|row| row.p50_us = 25)));
         assert!(!fits(with(|row| row.max_us = 1)));
+        assert!(!fits(with(|row| row.max_us = 1 << 63)));
+        assert!(fits(with(|row| row.count = (1 << 63) - 1)));
+        assert!(!fits(with(|row| row.count = 1 << 63)));
         assert!(!fits(with(|row| row.endpoint = "/".repeat(LONGEST_NAME + 1))));
         assert!(!fits(record(&"s".repeat(LONGEST_NAME + 1), "1", vec![])));
         assert!(!fits(record("s", &"1".repeat(LONGEST_NAME + 1), vec![])));
         for (off, expected) in [(0, true), (3600, true), (-3600, true), (3601, false), (-3601, false)] {
             let mut record = record("voter-svc", "1", vec![request("/a")]);
             let MetricsBody::RequestMetrics { second, .. } = &mut record.body;
-            *second += off;
+            *second = now.as_second() + off;
+            // Whatever its own clock says.
+            record.at = Timestamp::from_second(*second).unwrap();
             assert_eq!(fits(record), expected, "{off}");
         }
         let mut record = record("voter-svc", "1", vec![]);

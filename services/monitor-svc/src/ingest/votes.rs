@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -21,6 +22,8 @@ use super::remember;
 const EVERY: Duration = Duration::from_secs(1);
 /// Reporters and replicas whose agreements are counted at a time; a system has two reporters.
 const MOST_COUNTS: usize = 256;
+/// How far ahead of the present a record may be stamped. One that is farther ahead would never be pruned.
+const FARTHEST: SignedDuration = SignedDuration::from_hours(1);
 
 /// Writes what `records` say about votes until they end, then what is left.
 pub(crate) async fn count_votes(replicas: u8, mut records: mpsc::Receiver<ErrorRecord>, store: Buffer) {
@@ -31,7 +34,7 @@ pub(crate) async fn count_votes(replicas: u8, mut records: mpsc::Receiver<ErrorR
     loop {
         tokio::select! {
             record = records.recv() => match record {
-                Some(record) => votes.take(record).into_iter().for_each(write),
+                Some(record) => votes.take(record, Timestamp::now()).into_iter().for_each(write),
                 None => break,
             },
             _ = tick.tick() => votes.flush(Stamp::now()).into_iter().for_each(write),
@@ -64,12 +67,17 @@ impl Votes {
         }
     }
 
-    /// Counts the agreements in a record and returns its disagreements.
-    fn take(&mut self, record: ErrorRecord) -> Vec<VotingEvent> {
+    /// Counts the agreements in a record that is read at `now` and returns its disagreements.
+    fn take(&mut self, record: ErrorRecord, now: Timestamp) -> Vec<VotingEvent> {
         let (id, source, stamp) = (record.event_id, record.source.clone(), record.stamp());
         let ErrorBody::Evidence { batches } = record.body else {
             return Vec::new();
         };
+        if stamp.at.duration_since(now) > FARTHEST {
+            metrics::counter!("monitor_history_dropped_total").increment(1);
+            tracing::debug!(source, at = %stamp.at, "evidence from the future is not counted");
+            return Vec::new();
+        }
         let mut events = Vec::new();
         for (nth, batch) in (0..).zip(batches) {
             // The judge warns of replicas that are not configured.
@@ -187,6 +195,11 @@ mod tests {
         ErrorRecord::new(source, ErrorBody::Evidence { batches })
     }
 
+    fn take(votes: &mut Votes, record: ErrorRecord) -> Vec<VotingEvent> {
+        let now = record.at;
+        votes.take(record, now)
+    }
+
     fn later(stamp: Stamp, seconds: i64) -> Stamp {
         let at = stamp.at.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
         Stamp { at, ..stamp }
@@ -204,11 +217,17 @@ mod tests {
         let mut votes = Votes::new(3);
         for _ in 0..20 {
             assert_eq!(
-                votes.take(record("voter-svc", vec![batch(1, 5, &[]), batch(2, 1, &[])])),
+                take(
+                    &mut votes,
+                    record("voter-svc", vec![batch(1, 5, &[]), batch(2, 1, &[])])
+                ),
                 []
             );
         }
-        votes.take(record("orders-svc", vec![batch(1, 7, &[]), batch(3, 0, &[])]));
+        take(
+            &mut votes,
+            record("orders-svc", vec![batch(1, 7, &[]), batch(3, 0, &[])]),
+        );
         let stamp = Stamp::now();
         let told = votes.flush(stamp);
         let brief: Vec<_> = told
@@ -221,7 +240,7 @@ mod tests {
         );
         assert!(told.iter().all(|event| event.stamp == stamp));
         assert_eq!(votes.rest(stamp), [], "nothing is told twice");
-        votes.take(record("voter-svc", vec![batch(1, 2, &[])]));
+        take(&mut votes, record("voter-svc", vec![batch(1, 2, &[])]));
         assert_eq!(votes.flush(stamp), [], "one row a second");
         assert_eq!(votes.flush(later(stamp, 1)).len(), 1);
     }
@@ -230,7 +249,7 @@ mod tests {
     fn every_different_lie_is_an_event_with_its_count() {
         let mut votes = Votes::new(3);
         let record = record("voter-svc", vec![batch(1, 3, &[]), batch(2, 0, &[7, 7, 8, 7])]);
-        let events = votes.take(record.clone());
+        let events = take(&mut votes, record.clone());
         let brief: Vec<_> = events
             .iter()
             .map(|event| (event.instance.number(), &event.kind))
@@ -245,7 +264,11 @@ mod tests {
                 .iter()
                 .all(|e| e.stamp == record.stamp() && e.source == "voter-svc")
         );
-        assert_eq!(votes.take(record), events, "the same record gives the same events");
+        assert_eq!(
+            take(&mut votes, record),
+            events,
+            "the same record gives the same events"
+        );
     }
 
     #[test]
@@ -257,8 +280,8 @@ mod tests {
             offset: 1,
             error: "not JSON".to_owned(),
         };
-        assert_eq!(votes.take(ErrorRecord::new("inventory-svc/1", bad)), []);
-        assert_eq!(votes.take(record("voter-svc", vec![batch(4, 9, &[7])])), []);
+        assert_eq!(take(&mut votes, ErrorRecord::new("inventory-svc/1", bad)), []);
+        assert_eq!(take(&mut votes, record("voter-svc", vec![batch(4, 9, &[7])])), []);
         assert_eq!(votes.flush(Stamp::now()), []);
     }
 
@@ -267,12 +290,24 @@ mod tests {
         let mut votes = Votes::new(3);
         let mut never = batch(1, 0, &[7]);
         never.dissents[0].count = 0;
-        let events = votes.take(record("voter-svc", vec![never]));
+        let events = take(&mut votes, record("voter-svc", vec![never]));
         assert!(matches!(events[0].kind, VotingKind::Disagreement { count: 1, .. }));
         for n in 0..2 * MOST_COUNTS {
-            votes.take(record(&format!("stranger-{n}"), vec![batch(1, 1, &[])]));
+            take(&mut votes, record(&format!("stranger-{n}"), vec![batch(1, 1, &[])]));
         }
         assert_eq!(votes.flush(Stamp::now()).len(), MOST_COUNTS);
+    }
+
+    #[test]
+    fn what_comes_from_the_future_is_left_out() {
+        let now = Stamp::now();
+        for (seconds, counted) in [(0, 1), (3600, 1), (3601, 0), (-7200, 1)] {
+            let mut votes = Votes::new(3);
+            let mut record = record("voter-svc", vec![batch(1, 5, &[]), batch(2, 0, &[7])]);
+            record.at = later(now, seconds).at;
+            assert_eq!(votes.take(record, now.at).len(), counted, "{seconds}");
+            assert_eq!(votes.rest(now).len(), counted, "{seconds}");
+        }
     }
 
     #[test]
@@ -308,7 +343,7 @@ mod tests {
                 let batches: Vec<_> = batches.iter().map(|(replica, n, told)| batch(*replica, *n, told)).collect();
                 good += batches.iter().map(|batch| u64::from(batch.good)).sum::<u64>();
                 lies += batches.iter().map(Batch::lies).sum::<u64>();
-                events.extend(votes.take(record(["voter-svc", "orders-svc"][source], batches)));
+                events.extend(take(&mut votes, record(["voter-svc", "orders-svc"][source], batches)));
                 now = later(now, seconds);
                 events.extend(votes.flush(now));
             }
