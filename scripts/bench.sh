@@ -87,6 +87,7 @@ done = function(summary, latency)
 end
 LUA
 confirmed=$(wrk -t1 -c64 -d"${seconds}s" -s "$work/orders.lua" "$orders/orders" | awk '/^confirmed/ {print $2, $3, $4}')
+# shellcheck disable=SC2086 # three numbers
 python3 - "$work/voted.json" $confirmed <<'PY'
 import json, sys
 kinds = json.load(open(sys.argv[1]))

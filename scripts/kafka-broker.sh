@@ -256,7 +256,8 @@ await() {
   local n deadline=$((SECONDS + patience))
   for n in "$@"; do
     until sees "$n" "$@"; do
-      if ! alive "$n"; then
+      # Twice: at the moment at which the shell becomes Java its arguments cannot be read.
+      if ! alive "$n" && sleep 0.5 && ! alive "$n"; then
         log_tail "$n" >&2
         die "broker $n ended at once; its log is above"
       fi
