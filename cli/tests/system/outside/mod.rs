@@ -12,6 +12,7 @@ mod forgetful;
 mod partitions;
 mod poison;
 mod readable;
+mod secured;
 
 use std::collections::HashSet;
 
