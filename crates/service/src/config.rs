@@ -1,6 +1,5 @@
 //! The parameters that all services have. Each has a flag and an environment variable; the flag wins.
 
-use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -14,6 +13,10 @@ use tolerancia_wire::health::{Health, HealthState};
 
 use crate::fault::FaultSwitch;
 use crate::logging::LogFormat;
+
+mod kafka;
+
+use kafka::kafka_properties;
 
 /// Names of the services, as they appear in `/health`, in records and on the command line.
 pub mod name {
@@ -302,54 +305,6 @@ fn authority(url: &str) -> Option<String> {
     (!url.is_empty()).then(|| url.to_owned())
 }
 
-/// What names a librdkafka property in the environment: `KAFKA_PROP_SECURITY_PROTOCOL` is `security.protocol`.
-const KAFKA_PREFIX: &str = "KAFKA_PROP_";
-
-/// Properties that the promises rest on, or that have a variable of their own.
-const NOT_FREE: [&str; 17] = [
-    "acks",
-    "request.required.acks",
-    "enable.idempotence",
-    "enable.gapless.guarantee",
-    "partitioner",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "auto.offset.reset",
-    "group.id",
-    "isolation.level",
-    "bootstrap.servers",
-    "metadata.broker.list",
-    "delivery.timeout.ms",
-    "message.timeout.ms",
-    "statistics.interval.ms",
-    "transactional.id",
-    "allow.auto.create.topics",
-];
-
-/// The librdkafka properties among these variables.
-fn kafka_properties(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>> {
-    let mut properties = Vec::new();
-    for (name, value) in variables {
-        let Some(property) = name.to_str().and_then(|name| name.strip_prefix(KAFKA_PREFIX)) else {
-            continue;
-        };
-        let name = format!("{KAFKA_PREFIX}{property}");
-        let property = property.to_lowercase().replace('_', ".");
-        if NOT_FREE.contains(&property.as_str()) {
-            bail!(
-                "{name} would change {property}, on which rests that nothing is lost or doubled (or which has a variable \
-                 of its own): unset it"
-            );
-        }
-        // The value may be a password.
-        let Some(value) = value.to_str() else {
-            bail!("{name} is not UTF-8: correct it or unset it");
-        };
-        properties.push((property, value.to_owned()));
-    }
-    Ok(properties)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -406,21 +361,6 @@ mod tests {
         assert_eq!(addrs, ["inventory-1:5001", "b:2", "c:3"]);
         let args = parse(&[]).unwrap().prepared(name::VOTER).unwrap();
         assert_eq!(args.replica_addr(ReplicaId::new(3).unwrap()), "127.0.0.1:5003");
-    }
-
-    #[test]
-    fn kafka_properties_come_from_the_environment() {
-        let read = |name: &str, value: &str| kafka_properties([(name.into(), value.into())].into_iter());
-        assert_eq!(
-            read("KAFKA_PROP_SECURITY_PROTOCOL", "SASL_SSL").unwrap(),
-            [("security.protocol".to_owned(), "SASL_SSL".to_owned())]
-        );
-        assert_eq!(read("KAFKA_PARTITIONS", "3").unwrap(), []);
-        for name in NOT_FREE {
-            let variable = format!("{KAFKA_PREFIX}{}", name.to_uppercase().replace('.', "_"));
-            let error = read(&variable, "secret").unwrap_err().to_string();
-            assert!(error.contains(&variable) && !error.contains("secret"), "{error}");
-        }
     }
 
     #[test]
