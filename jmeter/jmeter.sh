@@ -37,9 +37,8 @@ find_jmeter() {
 
 # Sets $home. A folder with this name is complete: it is filled elsewhere and renamed.
 fetch_jmeter() {
-  local cache=${TOLERANCIA_CACHE:-}
-  [ -n "$cache" ] || cache=$(cache_home)/tolerancia
-  [[ $cache == /* ]] || cache=$PWD/$cache
+  local cache
+  cache=$(fetched)
   home=$cache/jmeter-$version
   [ -e "$home/COMPLETE" ] && return
   need mvn "$hint"

@@ -19,9 +19,8 @@ need_java() {
 
 # Sets $jars. A folder with this name is complete: it is filled elsewhere and renamed.
 fetch_kafka() {
-  local cache=${TOLERANCIA_CACHE:-}
-  [ -n "$cache" ] || cache=$(cache_home)/tolerancia
-  [[ $cache == /* ]] || cache=$PWD/$cache
+  local cache
+  cache=$(fetched)
   jars=$cache/kafka-$version
   [ -e "$jars/COMPLETE" ] && return 0
   need mvn "apt-get install default-jre-headless maven"

@@ -25,6 +25,14 @@ cache_home() {
   fi
 }
 
+# Where what was fetched is kept.
+fetched() {
+  local cache=${TOLERANCIA_CACHE:-}
+  [ -n "$cache" ] || cache=$(cache_home)/tolerancia
+  [[ $cache == /* ]] || cache=$PWD/$cache
+  echo "$cache"
+}
+
 # listens PORT: whether something on loopback accepts connections there.
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
