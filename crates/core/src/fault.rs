@@ -64,7 +64,7 @@ impl Scope {
     }
 }
 
-/// A fault and the answers it touches: the body of `PUT /fault`.
+/// A fault and the answers it touches: one injection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultSpec {
     /// What is broken.
@@ -73,6 +73,46 @@ pub struct FaultSpec {
     /// Which answers it touches.
     #[serde(default)]
     pub scope: Scope,
+}
+
+/// Faults that one instance can have at a time.
+pub const MAX_FAULTS: usize = 8;
+
+impl FaultSpec {
+    /// Whether the two cannot be there at a time, so that the later one takes the place of the earlier: the same
+    /// kind of fault with the same scope. Lies about different products go together; a lie about one product is the
+    /// same with either scope, as no health answer contains stock.
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        match (&self.fault, &other.fault) {
+            (Fault::Incorrect { product: one }, Fault::Incorrect { product: two }) => one == two,
+            (one, two) => one.name() == two.name() && self.scope == other.scope,
+        }
+    }
+}
+
+/// Checks that an instance can have these faults at a time: one to [`MAX_FAULTS`], each with its parameters in
+/// range, none of which takes the place of another.
+///
+/// # Errors
+/// A message for the caller that says what to change.
+pub fn check_all(faults: &[FaultSpec]) -> Result<(), String> {
+    if !(1..=MAX_FAULTS).contains(&faults.len()) {
+        return Err(format!(
+            "an instance can have 1 to {MAX_FAULTS} faults at a time, not {}",
+            faults.len()
+        ));
+    }
+    for (n, spec) in faults.iter().enumerate() {
+        spec.fault.check()?;
+        if faults[..n].iter().any(|before| spec.replaces(before)) {
+            return Err(format!(
+                "{} is there twice for the same answers: leave one out",
+                spec.fault
+            ));
+        }
+    }
+    Ok(())
 }
 
 const fn half() -> f64 {
@@ -139,6 +179,7 @@ pub fn falsify(truth: Stock, chance: f64) -> Stock {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 
@@ -159,7 +200,83 @@ mod tests {
         assert!(Fault::Latency { latency_ms: None }.check().is_ok());
     }
 
+    fn spec() -> impl Strategy<Value = FaultSpec> {
+        let product = prop::sample::select(vec!["PROD-001", "PROD-002", "PROD-003"]);
+        let fault = prop_oneof![
+            Just(Fault::Crash),
+            Just(Fault::Freeze),
+            Just(Fault::Stale),
+            prop::option::of(1u64..=MAX_LATENCY_MS).prop_map(|latency_ms| Fault::Latency { latency_ms }),
+            (0.01f64..=1.0).prop_map(|probability| Fault::Intermittent { probability }),
+            product.prop_map(|product| Fault::Incorrect {
+                product: product.parse().unwrap()
+            }),
+        ];
+        let scope = prop::sample::select(vec![Scope::All, Scope::Queries, Scope::Health]);
+        (fault, scope).prop_map(|(fault, scope)| FaultSpec { fault, scope })
+    }
+
+    #[test]
+    fn parameters_do_not_make_another_fault_but_scopes_and_products_do() {
+        let latency = |ms, scope| FaultSpec {
+            fault: Fault::Latency { latency_ms: ms },
+            scope,
+        };
+        let lie = |product: &str, scope| FaultSpec {
+            fault: Fault::Incorrect {
+                product: product.parse().unwrap(),
+            },
+            scope,
+        };
+        assert!(latency(Some(5), Scope::All).replaces(&latency(None, Scope::All)));
+        assert!(!latency(Some(5), Scope::Health).replaces(&latency(Some(5), Scope::Queries)));
+        assert!(!latency(Some(5), Scope::Health).replaces(&latency(Some(5), Scope::All)));
+        assert!(lie("PROD-001", Scope::All).replaces(&lie("PROD-001", Scope::Queries)));
+        assert!(!lie("PROD-001", Scope::All).replaces(&lie("PROD-002", Scope::All)));
+    }
+
+    #[test]
+    fn a_bad_fault_spoils_the_list() {
+        let intermittent = |probability| FaultSpec {
+            fault: Fault::Intermittent { probability },
+            scope: Scope::Queries,
+        };
+        let slow = FaultSpec {
+            fault: Fault::Latency { latency_ms: Some(9) },
+            scope: Scope::Health,
+        };
+        check_all(&[intermittent(0.5), slow.clone()]).unwrap();
+        assert!(check_all(&[]).unwrap_err().contains("1 to 8"));
+        assert!(
+            check_all(&[slow.clone(), intermittent(1.5)])
+                .unwrap_err()
+                .contains("1.5")
+        );
+        assert!(
+            check_all(&[intermittent(0.5), slow, intermittent(0.6)])
+                .unwrap_err()
+                .contains("twice")
+        );
+    }
+
     proptest! {
+        #[test]
+        fn taking_the_place_of_another_is_an_equivalence(a in spec(), b in spec(), c in spec()) {
+            prop_assert!(a.replaces(&a));
+            prop_assert_eq!(a.replaces(&b), b.replaces(&a));
+            prop_assert!(!(a.replaces(&b) && b.replaces(&c)) || a.replaces(&c));
+        }
+
+        #[test]
+        fn a_list_is_accepted_if_it_is_short_and_nothing_is_there_twice(
+            faults in prop::collection::vec(spec(), 0..=MAX_FAULTS + 2),
+        ) {
+            let pairs = faults.iter().enumerate().flat_map(|(n, a)| faults[..n].iter().map(move |b| (a, b)));
+            let twice = pairs.filter(|(a, b)| a.replaces(b)).count();
+            let fits = (1..=MAX_FAULTS).contains(&faults.len());
+            prop_assert_eq!(check_all(&faults).is_ok(), fits && twice == 0);
+        }
+
         #[test]
         fn a_falsified_stock_is_always_wrong(available: u64, reserved: u64, chance in 0.0f64..1.0) {
             let truth = Stock { available, reserved };

@@ -10,7 +10,9 @@
 //! | [`ahead`] | claims of versions that nobody else has reached yet: lag or lie? |
 //! | [`tally`] | the outcome that a quorum of replicas reported for one order |
 //! | [`detector`] | evidence in, suspicion out |
+//! | [`checks`] | when to check an instance's health, and when an unanswered check counts |
 //! | [`lateness`] | how long an answer may take before it counts as late |
+//! | [`pacing`] | when a reporter sends what it has found out |
 //! | [`staleness`] | which replicas stay behind the quorum for too long |
 //! | [`lifecycle`] | ON, OFF, quarantine, probation |
 //! | [`panel`] | all evidence about all instances in, verdicts out |
@@ -18,12 +20,14 @@
 
 pub mod ahead;
 pub mod ballot;
+pub mod checks;
 pub mod detector;
 pub mod fault;
 pub mod id;
 pub mod lateness;
 pub mod ledger;
 pub mod lifecycle;
+pub mod pacing;
 pub mod panel;
 pub mod staleness;
 pub mod tally;

@@ -5,7 +5,11 @@
 //!
 //! * **Quarantine** lasts at least the minimum and doubles with each relapse, an OFF soon after an ON. Time
 //!   spent ON halves it again.
-//! * **Probation** asks for good checks in a row. One miss starts the row again.
+//! * **Probation** asks for good checks in a row, and for a *clean time* in which nobody saw a miss, be it in a
+//!   check or in an answer to a (shadow) query. One miss starts both again. A row of checks alone lets an instance
+//!   pass that fails a tenth of its answers: five good ones in a row come three times out of five. In a second
+//!   it answers a hundred shadow votes, and all of those are good once in forty thousand. The clean time doubles with
+//!   a relapse too, up to a bound, so that an instance which is well again returns within the quarantine and 2 s.
 //! * After **dissent** it also asks for shadow votes in a row that agree with the quorum, with every
 //!   product the instance lied about among them: a liar answers its health checks perfectly.
 //!
@@ -28,6 +32,10 @@ pub struct LifecycleConfig {
     pub quarantine_max_ns: u64,
     /// Time ON that halves the next quarantine, nanoseconds.
     pub decay_ns: u64,
+    /// Time without any miss that readmits, nanoseconds; doubles with each relapse.
+    pub clean_min_ns: u64,
+    /// The longest such time, nanoseconds.
+    pub clean_max_ns: u64,
 }
 
 impl Default for LifecycleConfig {
@@ -38,6 +46,8 @@ impl Default for LifecycleConfig {
             quarantine_min_ns: 200_000_000,
             quarantine_max_ns: 30_000_000_000,
             decay_ns: 10_000_000_000,
+            clean_min_ns: 800_000_000,
+            clean_max_ns: 1_700_000_000,
         }
     }
 }
@@ -74,6 +84,10 @@ pub struct Lifecycle {
     quarantine_ns: u64,
     on_since_ns: u64,
     good_row: u32,
+    /// Length of the clean time that the present OFF asks for.
+    clean_ns: u64,
+    /// When it last missed while OFF.
+    missed_at_ns: u64,
     /// Whether it lied since the last ON, or may have: then shadow votes must agree.
     dissented: bool,
     /// Products lied about since the last ON, and whether a shadow vote in the present row agreed on them.
@@ -91,6 +105,8 @@ impl Lifecycle {
             quarantine_ns: 0,
             on_since_ns: now_ns,
             good_row: 0,
+            clean_ns: config.clean_min_ns,
+            missed_at_ns: now_ns,
             dissented: false,
             lies: BTreeMap::new(),
             agree_row: 0,
@@ -113,6 +129,18 @@ impl Lifecycle {
     #[must_use]
     pub const fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Length of the present quarantine, or of the last one, in nanoseconds.
+    #[must_use]
+    pub const fn quarantine_ns(&self) -> u64 {
+        self.quarantine_ns
+    }
+
+    /// Length of the clean time that the present OFF asks for, in nanoseconds.
+    #[must_use]
+    pub const fn clean_ns(&self) -> u64 {
+        self.clean_ns
     }
 
     /// Whether its votes count.
@@ -145,6 +173,16 @@ impl Lifecycle {
         self.phase = Phase::Quarantine {
             until_ns: now_ns.saturating_add(self.quarantine_ns),
         };
+        let clean = if relapse {
+            self.clean_ns.saturating_mul(2)
+        } else {
+            self.config.clean_min_ns
+        };
+        self.clean_ns = clean.clamp(
+            self.config.clean_min_ns,
+            self.config.clean_max_ns.max(self.config.clean_min_ns),
+        );
+        self.missed_at_ns = now_ns;
         self.good_row = 0;
         self.agree_row = 0;
         self.dissented = false;
@@ -206,13 +244,25 @@ impl Lifecycle {
         }
     }
 
+    /// Somebody saw a miss while the instance is OFF: it starts to prove itself again.
+    pub fn missed(&mut self, now_ns: u64) {
+        if !self.is_on() {
+            self.missed_at_ns = now_ns;
+            self.good_row = 0;
+        }
+    }
+
     /// The result of one health check while OFF. `true` if the instance is ON now.
     pub fn check(&mut self, now_ns: u64, good: bool) -> bool {
-        if self.phase != Phase::Probation {
+        if !good {
+            self.missed(now_ns);
+        }
+        if self.phase != Phase::Probation || !good {
             return false;
         }
-        self.good_row = if good { self.good_row.saturating_add(1) } else { 0 };
-        if self.good_row < self.config.good_checks || self.must_agree() {
+        self.good_row = self.good_row.saturating_add(1);
+        let clean = now_ns.saturating_sub(self.missed_at_ns) >= self.clean_ns;
+        if self.good_row < self.config.good_checks || !clean || self.must_agree() {
             return false;
         }
         self.phase = Phase::On;
@@ -255,14 +305,42 @@ mod tests {
         assert!(!lifecycle.check(100 * MS, true), "quarantine");
         assert!(lifecycle.tick(200 * MS));
         for i in 0..4 {
-            assert!(!lifecycle.check((300 + i) * MS, true));
+            assert!(!lifecycle.check((1300 + i) * MS, true));
         }
-        assert!(!lifecycle.check(400 * MS, false));
+        assert!(!lifecycle.check(1400 * MS, false));
         for i in 0..4 {
-            assert!(!lifecycle.check((500 + i) * MS, true));
+            assert!(!lifecycle.check((2300 + i) * MS, true));
         }
-        assert!(lifecycle.check(600 * MS, true));
+        assert!(lifecycle.check(2400 * MS, true));
         assert!(lifecycle.is_on());
+    }
+
+    #[test]
+    fn a_miss_that_others_saw_starts_the_clean_time_again() {
+        let mut lifecycle = Lifecycle::new(LifecycleConfig::default(), 0);
+        lifecycle.turn_off(0);
+        lifecycle.tick(200 * MS);
+        let checks = |lifecycle: &mut Lifecycle, from: u64| (0..5).any(|i| lifecycle.check((from + i) * MS, true));
+        assert!(!checks(&mut lifecycle, 790), "five good checks, but not yet 0.8 s");
+        lifecycle.missed(1000 * MS);
+        assert!(!checks(&mut lifecycle, 1790));
+        assert!(lifecycle.check(1800 * MS, true));
+    }
+
+    #[test]
+    fn the_clean_time_doubles_with_a_relapse_up_to_its_bound() {
+        let config = LifecycleConfig::default();
+        let mut lifecycle = Lifecycle::new(config, 0);
+        let mut asked = Vec::new();
+        let mut now = 60_000 * MS;
+        for _ in 0..3 {
+            lifecycle.turn_off(now);
+            asked.push(lifecycle.clean_ns() / MS);
+            now += back_after(&mut lifecycle, now) * MS + 500 * MS;
+        }
+        lifecycle.turn_off(now + 120_000 * MS);
+        asked.push(lifecycle.clean_ns() / MS);
+        assert_eq!(asked, [800, 1600, 1700, 800]);
     }
 
     #[test]
@@ -271,11 +349,11 @@ mod tests {
         lifecycle.turn_off(0);
         lifecycle.lied(Some(&product("A")));
         lifecycle.tick(200 * MS);
-        (0..10).for_each(|i| assert!(!lifecycle.check((201 + i) * MS, true)));
+        (0..10).for_each(|i| assert!(!lifecycle.check((2001 + i) * MS, true)));
         (0..10).for_each(|_| lifecycle.agreed(&product("B")));
-        assert!(!lifecycle.check(300 * MS, true), "nothing said about A yet");
+        assert!(!lifecycle.check(2300 * MS, true), "nothing said about A yet");
         lifecycle.agreed(&product("A"));
-        assert!(lifecycle.check(301 * MS, true));
+        assert!(lifecycle.check(2301 * MS, true));
     }
 
     #[test]
@@ -284,9 +362,9 @@ mod tests {
         lifecycle.turn_off(0);
         lifecycle.lied(None);
         lifecycle.tick(200 * MS);
-        (0..10).for_each(|i| assert!(!lifecycle.check((201 + i) * MS, true)));
+        (0..10).for_each(|i| assert!(!lifecycle.check((2001 + i) * MS, true)));
         (0..5).for_each(|_| lifecycle.agreed(&product("A")));
-        assert!(lifecycle.check(300 * MS, true));
+        assert!(lifecycle.check(2300 * MS, true));
     }
 
     #[test]
@@ -306,7 +384,7 @@ mod tests {
         let mut lifecycle = Lifecycle::off(LifecycleConfig::default(), 0);
         (0..10).for_each(|i| assert!(!lifecycle.check(i * MS, true)));
         (0..5).for_each(|_| lifecycle.agreed(&product("A")));
-        assert!(lifecycle.check(20 * MS, true));
+        assert!(lifecycle.check(2020 * MS, true));
     }
 
     #[test]
@@ -351,7 +429,8 @@ mod tests {
             let mut row = 0;
             for (i, good) in checks.into_iter().enumerate() {
                 row = if good { row + 1 } else { 0 };
-                let on = lifecycle.check(300 * MS + i as u64, good);
+                // Five good checks that are 200 ms apart take 0.8 s after the last miss.
+                let on = lifecycle.check(300 * MS + i as u64 * 200 * MS, good);
                 prop_assert_eq!(on, row == 5);
                 if on { break; }
             }
@@ -376,10 +455,11 @@ mod tests {
             panic!("it was just turned OFF")
         };
         lifecycle.tick(until_ns);
+        let back_ns = until_ns.max(from + lifecycle.clean_ns());
         (0..5).for_each(|_| {
-            lifecycle.check(until_ns, true);
+            lifecycle.check(back_ns, true);
         });
         assert!(lifecycle.is_on());
-        until_ns - from
+        back_ns - from
     }
 }

@@ -4,11 +4,19 @@
 //! stays behind, and keeps the account of evidence that a verdict is explained with. Proven dissent is a
 //! verdict at once. An instance is turned OFF even when fewer than a quorum stay ON: no unverified answer is
 //! served then, and [`Panel::quorum_lost`] is the alarm.
+//!
+//! [`Panel::tick`] must be called every [`TICK_NS`]. If it, and all evidence, is much later than that, the observer
+//! itself stood still, and the silence meanwhile is no evidence against anybody.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod account;
+mod member;
 
-use crate::detector::{Bursts, Detector, DetectorConfig, Observation, Seen};
+pub use account::Piece;
+
+use account::Account;
+use member::{HEALTH_CHECK, Member};
+
+use crate::detector::{Bursts, DetectorConfig, Seen};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, Phase};
 use crate::staleness::Staleness;
 use crate::{ProductId, ReplicaId, quorum};
@@ -24,6 +32,23 @@ pub struct PanelConfig {
     pub lifecycle: LifecycleConfig,
     /// How long a replica may stay behind the quorum, nanoseconds.
     pub lag_budget_ns: u64,
+    /// How long a replica may not have been reading its log, nanoseconds.
+    pub idle_budget_ns: u64,
+}
+
+/// How often [`Panel::tick`] is called: 20 ms.
+pub const TICK_NS: u64 = 20_000_000;
+
+/// Beyond that, a gap this long (30 ms) between two calls is a stall of the observer itself.
+const OWN_STALL_NS: u64 = 30_000_000;
+
+/// How far a replica is with its log, as its health answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// Events that it has applied in all.
+    pub applied: u64,
+    /// How long it has not been reading its log, nanoseconds.
+    pub idle_ns: u64,
 }
 
 /// What kind of evidence led to a change.
@@ -40,7 +65,7 @@ pub enum CauseKind {
 }
 
 /// A change of one instance's phase.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// Who.
     pub instance: ReplicaId,
@@ -52,6 +77,10 @@ pub struct Change {
     pub kind: CauseKind,
     /// The evidence in words.
     pub text: String,
+    /// The evidence piece by piece, oldest first; empty where it is not a matter of statistics.
+    pub evidence: Vec<Piece>,
+    /// The length of the quarantine that begins, nanoseconds; none where none does.
+    pub quarantine_ns: Option<u64>,
 }
 
 impl Change {
@@ -67,19 +96,12 @@ impl Change {
 pub struct Answers {
     /// Right and in time.
     pub good: u32,
+    /// How many of those came before the first that was not; none: not known.
+    pub good_first: Option<u32>,
     /// Late or missing.
     pub late: u32,
     /// Errors.
     pub failed: u32,
-}
-
-#[derive(Debug)]
-struct Member {
-    detector: Box<dyn Detector>,
-    lifecycle: Lifecycle,
-    /// Misses since the level was last zero, by reporter and kind.
-    account: BTreeMap<(String, Seen), u32>,
-    account_since_ns: u64,
 }
 
 /// All instances.
@@ -90,10 +112,12 @@ pub struct Panel {
     bursts: Bursts,
     staleness: Staleness,
     needed_checks: u32,
+    idle_budget_ns: u64,
+    /// When anything was last called.
+    last_ns: u64,
+    stall: Option<u64>,
 }
 
-/// Good answers in a row that are counted at most: the level is zero long before.
-const MOST_GOOD: u32 = 200;
 /// Misses of one batch that are counted at most: far more than any threshold needs.
 const MOST_MISSES: u32 = 50;
 
@@ -109,8 +133,8 @@ impl Panel {
             } else {
                 Lifecycle::off(config.lifecycle, now_ns)
             },
-            account: BTreeMap::new(),
-            account_since_ns: now_ns,
+            account: Account::default(),
+            behind: None,
         };
         Self {
             members: ReplicaId::all(config.replicas).map(member).collect(),
@@ -118,6 +142,9 @@ impl Panel {
             bursts: Bursts::new(),
             staleness: Staleness::new(config.replicas.into(), config.lag_budget_ns),
             needed_checks: config.lifecycle.good_checks,
+            idle_budget_ns: config.idle_budget_ns,
+            last_ns: now_ns,
+            stall: None,
         }
     }
 
@@ -151,23 +178,48 @@ impl Panel {
         self.on() < self.quorum
     }
 
-    /// Takes the result of one health check, or the loss of the connection ([`Seen::Unreachable`]).
-    /// `applied` is the number of events the instance has applied in all, if it answered.
-    pub fn check(&mut self, now_ns: u64, instance: ReplicaId, seen: Seen, applied: Option<u64>) -> Option<Change> {
-        let behind = applied.map_or(0, |applied| self.staleness.observe(now_ns, instance, applied));
-        let seen = if seen == Seen::Good && behind > 0 {
+    /// Judges by another detector from now on. Evidence so far is forgotten, verdicts stay.
+    pub fn set_detector(&mut self, config: &DetectorConfig) {
+        for member in &mut self.members {
+            member.detector = config.build();
+            member.account.clear();
+        }
+    }
+
+    /// How long the observer itself stood still, nanoseconds, if it did since this was last asked.
+    pub fn take_stall(&mut self) -> Option<u64> {
+        self.stall.take()
+    }
+
+    /// Takes the result of one health check, or the loss of the connection ([`Seen::Unreachable`]). `position` is
+    /// how far the instance is with its log, if it answered. Returns what the check was taken for, which is
+    /// [`Seen::Stale`] for a good answer from too old a position, and the change of the verdict, if any.
+    pub fn check(
+        &mut self,
+        now_ns: u64,
+        instance: ReplicaId,
+        seen: Seen,
+        position: Option<Position>,
+    ) -> (Seen, Option<Change>) {
+        self.notice(now_ns);
+        let behind = position.and_then(|position| self.behind(now_ns, instance, position));
+        let seen = if seen == Seen::Good && behind.is_some() {
             Seen::Stale
         } else {
             seen
         };
         let needed = self.needed_checks;
-        let member = self.members.get_mut(instance.index())?;
+        let Some(member) = self.members.get_mut(instance.index()) else {
+            return (seen, None);
+        };
+        member.behind = behind;
         // Of an instance that is OFF too: that it is late together with others tells that the host is the cause.
         let weight = self.bursts.weigh(now_ns, instance, seen);
         if member.lifecycle.is_on() {
-            return member.observe(now_ns, instance, "health check", seen, weight, 1);
+            return (seen, member.observe(now_ns, instance, HEALTH_CHECK, seen, weight, 1));
         }
-        member.lifecycle.check(now_ns, !seen.is_miss()).then(|| {
+        let clean_s = member.lifecycle.clean_ns() as f64 / 1e9;
+        let recovered = member.lifecycle.check(now_ns, !seen.is_miss()).then(|| {
             member.detector.reset();
             member.account.clear();
             Change {
@@ -175,23 +227,35 @@ impl Panel {
                 was_on: false,
                 phase: Phase::On,
                 kind: CauseKind::Recovered,
-                text: format!("{needed} good checks in a row"),
+                text: format!("{needed} good checks in a row and {clean_s:.1} s without a miss"),
+                evidence: Vec::new(),
+                quarantine_ns: None,
             }
-        })
+        });
+        (seen, recovered)
+    }
+
+    /// How an instance at `position` is behind, if it is.
+    fn behind(&mut self, now_ns: u64, instance: ReplicaId, position: Position) -> Option<String> {
+        let events = self.staleness.observe(now_ns, instance, position.applied);
+        if position.idle_ns > self.idle_budget_ns {
+            let ms = position.idle_ns / 1_000_000;
+            return Some(format!("It has not read its log for {ms} ms"));
+        }
+        (events > 0).then(|| format!("It is {events} events behind what a quorum had applied one lag budget ago"))
     }
 
     /// Takes what `reporter` saw of an instance's answers since its last report.
     pub fn answers(&mut self, now_ns: u64, instance: ReplicaId, reporter: &str, answers: Answers) -> Option<Change> {
+        self.notice(now_ns);
         let member = self.members.get_mut(instance.index())?;
         if !member.lifecycle.is_on() {
             // Health may look fine while queries fail: that is no way back.
             if answers.late > 0 || answers.failed > 0 {
-                member.lifecycle.check(now_ns, false);
+                member.lifecycle.missed(now_ns);
             }
             return None;
         }
-        // The batch does not say in which order they came: spread the good ones evenly between the others, or a
-        // large batch with three failures in it would look like three in a row.
         let late = (answers.late > 0).then(|| {
             (
                 Seen::Late,
@@ -201,15 +265,28 @@ impl Panel {
         });
         let failed = answers.failed.min(MOST_MISSES);
         let misses = late.into_iter().chain((0..failed).map(|_| (Seen::Error, 1.0, 1)));
-        let gaps = failed + u32::from(late.is_some()) + 1;
+        // What came before the first miss must not be set off against it. Beyond that the batch does not say in
+        // which order they came: the good ones are spread evenly, or a large batch with three failures in it would
+        // look like three in a row.
+        let parts = failed + u32::from(late.is_some()) + u32::from(answers.good_first.is_none());
+        let first = answers
+            .good_first
+            .map_or_else(|| share(answers.good, 0, parts), |first| first.min(answers.good));
+        let (rest, parts) = match answers.good_first {
+            Some(_) => (answers.good - first, parts),
+            None => (answers.good - first, parts - 1),
+        };
+        member.good(now_ns, first);
         for (nth, (seen, weight, count)) in (0..).zip(misses) {
-            member.good(now_ns, share(answers.good, nth, gaps));
             let change = member.observe(now_ns, instance, reporter, seen, weight, count);
             if change.is_some() {
                 return change;
             }
+            member.good(now_ns, share(rest, nth, parts));
         }
-        member.good(now_ns, share(answers.good, gaps - 1, gaps));
+        if parts == 0 {
+            member.good(now_ns, rest);
+        }
         None
     }
 
@@ -221,6 +298,7 @@ impl Panel {
         product: Option<&ProductId>,
         text: String,
     ) -> Option<Change> {
+        self.notice(now_ns);
         let member = self.members.get_mut(instance.index())?;
         let turned = member.lifecycle.turn_off(now_ns);
         member.lifecycle.lied(product);
@@ -230,6 +308,8 @@ impl Panel {
             phase: member.lifecycle.phase(),
             kind: CauseKind::Dissent,
             text,
+            evidence: Vec::new(),
+            quarantine_ns: Some(member.lifecycle.quarantine_ns()),
         })
     }
 
@@ -240,23 +320,42 @@ impl Panel {
         }
     }
 
-    /// Time passes: quarantines may end.
+    /// Time passes: quarantines may end, and silence may have lasted too long.
     pub fn tick(&mut self, now_ns: u64) -> Vec<Change> {
+        self.notice(now_ns);
         let mut changes = Vec::new();
         for (member, number) in self.members.iter_mut().zip(1..) {
-            if member.lifecycle.tick(now_ns)
-                && let Ok(instance) = ReplicaId::new(number)
-            {
+            let Ok(instance) = ReplicaId::new(number) else {
+                continue;
+            };
+            if member.lifecycle.is_on() {
+                if member.detector.tick(now_ns) {
+                    changes.extend(member.turn_off(now_ns, instance, Seen::Late));
+                }
+            } else if member.lifecycle.tick(now_ns) {
                 changes.push(Change {
                     instance,
                     was_on: false,
                     phase: Phase::Probation,
                     kind: CauseKind::QuarantineOver,
                     text: "the quarantine is over; good checks in a row bring it back".to_owned(),
+                    evidence: Vec::new(),
+                    quarantine_ns: None,
                 });
             }
         }
         changes
+    }
+
+    /// Notices that the observer itself stood still, before anything is judged.
+    fn notice(&mut self, now_ns: u64) {
+        let gap_ns = now_ns.saturating_sub(self.last_ns);
+        self.last_ns = self.last_ns.max(now_ns);
+        let stood_ns = gap_ns.saturating_sub(TICK_NS);
+        if stood_ns > OWN_STALL_NS {
+            self.members.iter_mut().for_each(|m| m.detector.stalled(stood_ns));
+            self.stall = Some(self.stall.unwrap_or(0).saturating_add(stood_ns));
+        }
     }
 }
 
@@ -264,79 +363,6 @@ impl Panel {
 fn share(whole: u32, nth: u32, parts: u32) -> u32 {
     let upto = |n: u32| u64::from(whole) * u64::from(n) / u64::from(parts);
     u32::try_from(upto(nth + 1) - upto(nth)).unwrap_or(u32::MAX)
-}
-
-impl Member {
-    /// Good answers. Beyond [`MOST_GOOD`] the level is zero in any case.
-    fn good(&mut self, now_ns: u64, count: u32) {
-        for _ in 0..count.min(MOST_GOOD) {
-            self.detector.observe(Observation {
-                at_ns: now_ns,
-                seen: Seen::Good,
-                weight: 1.0,
-            });
-        }
-    }
-
-    fn observe(
-        &mut self,
-        now_ns: u64,
-        instance: ReplicaId,
-        reporter: &str,
-        seen: Seen,
-        weight: f64,
-        count: u32,
-    ) -> Option<Change> {
-        if self.detector.level() == 0.0 {
-            self.account.clear();
-            self.account_since_ns = now_ns;
-        }
-        if seen.is_miss() {
-            *self.account.entry((reporter.to_owned(), seen)).or_default() += count;
-        }
-        if !self.detector.observe(Observation {
-            at_ns: now_ns,
-            seen,
-            weight,
-        }) {
-            return None;
-        }
-        let text = self.explain(now_ns);
-        let mut kinds: BTreeMap<Seen, u32> = BTreeMap::new();
-        for ((_, kind), n) in &self.account {
-            *kinds.entry(*kind).or_default() += n;
-        }
-        let kind = kinds.into_iter().max_by_key(|(_, n)| *n).map_or(seen, |(kind, _)| kind);
-        self.lifecycle.turn_off(now_ns).then(|| Change {
-            instance,
-            was_on: true,
-            phase: self.lifecycle.phase(),
-            kind: CauseKind::Misses(kind),
-            text,
-        })
-    }
-
-    fn explain(&self, now_ns: u64) -> String {
-        let ms = now_ns.saturating_sub(self.account_since_ns) as f64 / 1e6;
-        let mut text = format!(
-            "{} at {:.2} of its threshold within {ms:.0} ms:",
-            self.detector.name(),
-            self.detector.level()
-        );
-        for (i, ((reporter, seen), n)) in self.account.iter().enumerate() {
-            let what = match seen {
-                Seen::Good => "good",
-                Seen::Unreachable => "unreachable",
-                Seen::Late => "late",
-                Seen::Error => "error",
-                Seen::Stale => "behind the quorum",
-            };
-            let comma = if i == 0 { "" } else { "," };
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{comma} {n} × {what} ({reporter})");
-        }
-        text
-    }
 }
 
 #[cfg(test)]

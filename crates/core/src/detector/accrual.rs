@@ -6,8 +6,9 @@
 //! Each observation adds the logarithm of its likelihood ratio, `ln(p1/p0)` for a miss and
 //! `ln((1−p1)/(1−p0))` (negative) for a good answer. The sum never falls below zero, so long health does
 //! not buy credit for a later fault. With p0 = 0.001, p1 = 0.3 a miss adds 5.70 and a good answer takes
-//! 0.356 away; at the threshold 13.8 three misses in a row trip it, and so does an instance that fails half
-//! of its answers, which a count of consecutive misses sees late or never.
+//! 0.356 away; at the threshold 14.7 three misses in a row trip it, and so does an instance that fails half
+//! of its answers, which a count of consecutive misses sees late or never. The threshold follows from the wanted
+//! rate of false alarms (see [`calibrate`](super::calibrate)).
 
 use super::{Detector, Observation};
 
@@ -18,7 +19,8 @@ pub struct AccrualConfig {
     pub p0: f64,
     /// Probability that a faulty instance's answer is a miss; p0 < p1 < 1.
     pub p1: f64,
-    /// Sum of log-likelihood ratios (nats) that trips; above 0.
+    /// Sum of log-likelihood ratios (nats) that trips; above 0. The default is what
+    /// [`threshold`](super::calibrate::threshold) gives for the default [`Target`](super::calibrate::Target).
     pub threshold: f64,
 }
 
@@ -27,7 +29,7 @@ impl Default for AccrualConfig {
         Self {
             p0: 0.001,
             p1: 0.3,
-            threshold: 13.8,
+            threshold: 14.7,
         }
     }
 }
@@ -49,6 +51,13 @@ impl AccrualConfig {
         }
         Ok(())
     }
+
+    /// What a miss adds to the sum, and what a good answer adds to it (less than nothing), in nats.
+    #[must_use]
+    pub fn steps(&self) -> (f64, f64) {
+        let Self { p0, p1, .. } = self;
+        ((p1 / p0).ln(), ((1.0 - p1) / (1.0 - p0)).ln())
+    }
 }
 
 /// The detector `accrual`.
@@ -65,9 +74,10 @@ impl Accrual {
     #[must_use]
     pub fn new(config: AccrualConfig) -> Self {
         debug_assert!(config.check().is_ok(), "{config:?}");
+        let (on_miss, on_good) = config.steps();
         Self {
-            on_miss: (config.p1 / config.p0).ln(),
-            on_good: ((1.0 - config.p1) / (1.0 - config.p0)).ln(),
+            on_miss,
+            on_good,
             threshold: config.threshold,
             sum: 0.0,
         }
@@ -90,8 +100,20 @@ impl Detector for Accrual {
         self.sum >= self.threshold
     }
 
-    fn level(&self) -> f64 {
-        self.sum / self.threshold
+    fn unit(&self) -> &'static str {
+        "nats"
+    }
+
+    fn good(&mut self, _at_ns: u64, count: u64, _heartbeat: bool) {
+        self.sum = (self.sum + self.on_good * count as f64).max(0.0);
+    }
+
+    fn statistic(&self) -> f64 {
+        self.sum
+    }
+
+    fn limit(&self) -> f64 {
+        self.threshold
     }
 
     fn reset(&mut self) {
@@ -114,13 +136,16 @@ mod tests {
         assert!((detector.on_good + 0.356).abs() < 0.001);
     }
 
-    /// Half of 55 answers per second fail: the design computed a median of 97 ms and a p99 of 311 ms.
+    /// Half of 55 answers per second fail: the design computed a median of 97 ms and a p99 of 311 ms, at 13.8.
     #[test]
     fn an_instance_that_fails_half_of_its_answers_is_caught() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut delays: Vec<u64> = (0..2000)
             .map(|_| {
-                let mut detector = Accrual::new(AccrualConfig::default());
+                let mut detector = Accrual::new(AccrualConfig {
+                    threshold: 13.8,
+                    ..AccrualConfig::default()
+                });
                 (1..)
                     .find(|&at_ns| {
                         let seen = if random.random_bool(0.5) {
@@ -132,6 +157,7 @@ mod tests {
                             at_ns,
                             seen,
                             weight: 1.0,
+                            heartbeat: true,
                         })
                     })
                     .expect("half of the answers fail")

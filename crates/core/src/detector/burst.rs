@@ -18,8 +18,10 @@ use std::collections::BTreeMap;
 use super::Seen;
 use crate::ReplicaId;
 
-/// Late answers closer together than this are one piece of evidence (20 ms).
-pub const LATE_SPAN_NS: u64 = 20_000_000;
+/// Late answers closer together than this are one piece of evidence (45 ms): the floor of the late bound less the
+/// jitter of timers. Requests that overlap are late of the same cause. So silence counts by its length, once per
+/// bound, however many requests it leaves unanswered: a stall of d milliseconds is d/50 misses.
+pub const LATE_SPAN_NS: u64 = 45_000_000;
 
 /// Late answers of several instances closer together than this have one cause (250 ms).
 pub const TOGETHER_NS: u64 = 250_000_000;
@@ -80,6 +82,7 @@ mod tests {
         assert_eq!(bursts.weigh(5 * MS, id(1), Seen::Late), 0.0);
         assert_eq!(bursts.weigh(5 * MS, id(2), Seen::Late), 0.5);
         assert_eq!(bursts.weigh(6 * MS, id(3), Seen::Late), 1.0 / 3.0);
+        assert_eq!(bursts.weigh(44 * MS, id(1), Seen::Late), 0.0);
         assert_eq!(bursts.weigh(50 * MS, id(1), Seen::Late), 1.0 / 3.0);
         assert_eq!(bursts.weigh(400 * MS, id(1), Seen::Late), 1.0);
     }

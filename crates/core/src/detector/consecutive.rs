@@ -39,8 +39,22 @@ impl Detector for Consecutive {
         self.row >= self.limit
     }
 
-    fn level(&self) -> f64 {
-        f64::from(self.row) / f64::from(self.limit)
+    fn unit(&self) -> &'static str {
+        "misses"
+    }
+
+    fn good(&mut self, _at_ns: u64, count: u64, _heartbeat: bool) {
+        if count > 0 {
+            self.row = 0;
+        }
+    }
+
+    fn statistic(&self) -> f64 {
+        f64::from(self.row)
+    }
+
+    fn limit(&self) -> f64 {
+        f64::from(self.limit)
     }
 
     fn reset(&mut self) {

@@ -10,13 +10,18 @@
 
 mod accrual;
 mod burst;
+pub mod calibrate;
 mod consecutive;
+mod phi;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
 pub use accrual::{Accrual, AccrualConfig};
 pub use burst::{Bursts, UNREACHABLE_SPAN_NS};
 pub use consecutive::Consecutive;
+pub use phi::{Phi, PhiConfig};
+pub use window::{Window, WindowConfig};
 
 /// What one observation of an instance showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,28 +56,53 @@ pub struct Observation {
     pub seen: Seen,
     /// How much it counts, 0 to 1: misses with a common cause share one unit (see [`Bursts`]).
     pub weight: f64,
+    /// Whether it is the result of the observer's own regular check; otherwise it was reported.
+    pub heartbeat: bool,
 }
 
 /// Turns observations of one instance into suspicion.
-///
-/// Every detector is monotone in evidence (a miss in place of a good answer never lowers the level) and
-/// silent on perfect health.
 pub trait Detector: Send + std::fmt::Debug {
     /// The name that configuration and reports use.
     fn name(&self) -> &'static str;
 
+    /// The unit of [`Detector::statistic`].
+    fn unit(&self) -> &'static str;
+
     /// Takes one observation; `true` if the instance is suspected now.
     fn observe(&mut self, observation: Observation) -> bool;
 
+    /// Takes `count` good answers of full weight that were seen at `at_ns`, as [`Detector::observe`] would one by
+    /// one, but in constant time.
+    fn good(&mut self, at_ns: u64, count: u64, heartbeat: bool);
+
+    /// Time passes; `true` if the instance is suspected now. Only detectors of silence change with time.
+    fn tick(&mut self, now_ns: u64) -> bool {
+        let _ = now_ns;
+        self.level() >= 1.0
+    }
+
+    /// The observer itself stood still for so many nanoseconds: the silence meanwhile says nothing.
+    fn stalled(&mut self, for_ns: u64) {
+        let _ = for_ns;
+    }
+
+    /// The suspicion in the detector's unit; 0: none.
+    fn statistic(&self) -> f64;
+
+    /// The value of [`Detector::statistic`] from which on the instance is suspected; above 0.
+    fn limit(&self) -> f64;
+
     /// The suspicion as a fraction of what trips the detector: 0 none, 1 or more suspected.
-    fn level(&self) -> f64;
+    fn level(&self) -> f64 {
+        self.statistic() / self.limit()
+    }
 
     /// Forgets all evidence.
     fn reset(&mut self);
 }
 
 /// Which detector to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DetectorKind {
     /// Misses in a row.
@@ -80,16 +110,42 @@ pub enum DetectorKind {
     /// CUSUM over log-likelihood ratios.
     #[default]
     Accrual,
+    /// How improbable the present silence is.
+    Phi,
+    /// Share of misses over a sliding window.
+    Window,
+}
+
+impl DetectorKind {
+    /// All of them, the default first.
+    pub const ALL: [Self; 4] = [Self::Accrual, Self::Consecutive, Self::Phi, Self::Window];
+
+    /// The name that configuration and reports use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Consecutive => "consecutive",
+            Self::Accrual => "accrual",
+            Self::Phi => "phi",
+            Self::Window => "window",
+        }
+    }
+}
+
+impl std::fmt::Display for DetectorKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl std::str::FromStr for DetectorKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "consecutive" => Ok(Self::Consecutive),
-            "accrual" => Ok(Self::Accrual),
-            other => Err(format!("the detectors are consecutive and accrual, not {other:?}")),
-        }
+        let known = Self::ALL.into_iter().find(|kind| kind.name() == text);
+        known.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("there is no detector {text:?}; the detectors are {names}")
+        })
     }
 }
 
@@ -98,10 +154,14 @@ impl std::str::FromStr for DetectorKind {
 pub struct DetectorConfig {
     /// Which one.
     pub kind: DetectorKind,
-    /// `consecutive`: misses in a row that turn an instance OFF.
+    /// `consecutive`: misses in a row that turn an instance OFF; from 1.
     pub misses: u32,
     /// `accrual`: its parameters.
     pub accrual: AccrualConfig,
+    /// `phi`: its parameters.
+    pub phi: PhiConfig,
+    /// `window`: its parameters.
+    pub window: WindowConfig,
 }
 
 impl Default for DetectorConfig {
@@ -110,104 +170,43 @@ impl Default for DetectorConfig {
             kind: DetectorKind::default(),
             misses: 3,
             accrual: AccrualConfig::default(),
+            phi: PhiConfig::default(),
+            window: WindowConfig::default(),
         }
     }
 }
 
 impl DetectorConfig {
+    /// Checks the ranges of all parameters.
+    ///
+    /// # Errors
+    /// A message for the operator when a parameter is out of range.
+    pub fn check(&self) -> Result<(), String> {
+        if self.misses == 0 {
+            return Err("consecutive needs at least one miss in a row".to_owned());
+        }
+        self.accrual.check()?;
+        self.phi.check()?;
+        self.window.check()
+    }
+
+    /// The same parameters for another detector.
+    #[must_use]
+    pub const fn of(self, kind: DetectorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// A detector for one instance.
     #[must_use]
     pub fn build(&self) -> Box<dyn Detector> {
         match self.kind {
             DetectorKind::Consecutive => Box::new(Consecutive::new(self.misses)),
             DetectorKind::Accrual => Box::new(Accrual::new(self.accrual)),
+            DetectorKind::Phi => Box::new(Phi::new(self.phi)),
+            DetectorKind::Window => Box::new(Window::new(self.window)),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn all() -> Vec<Box<dyn Detector>> {
-        [DetectorKind::Consecutive, DetectorKind::Accrual]
-            .map(|kind| {
-                DetectorConfig {
-                    kind,
-                    ..DetectorConfig::default()
-                }
-                .build()
-            })
-            .into()
-    }
-
-    fn seen() -> impl Strategy<Value = Seen> {
-        prop::sample::select(vec![
-            Seen::Good,
-            Seen::Unreachable,
-            Seen::Late,
-            Seen::Error,
-            Seen::Stale,
-        ])
-    }
-
-    fn run(detector: &mut dyn Detector, trace: &[(Seen, f64)]) -> Vec<f64> {
-        trace
-            .iter()
-            .enumerate()
-            .map(|(i, &(seen, weight))| {
-                let suspected = detector.observe(Observation {
-                    at_ns: i as u64,
-                    seen,
-                    weight,
-                });
-                assert_eq!(suspected, detector.level() >= 1.0);
-                detector.level()
-            })
-            .collect()
-    }
-
-    #[test]
-    fn three_misses_in_a_row_trip_every_detector() {
-        for mut detector in all() {
-            let levels = run(&mut *detector, &[(Seen::Late, 1.0); 3]);
-            assert!(levels[1] < 1.0 && levels[2] >= 1.0, "{}: {levels:?}", detector.name());
-            detector.reset();
-            assert_eq!(detector.level(), 0.0);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn silent_on_perfect_health(n in 0usize..2000) {
-            for mut detector in all() {
-                prop_assert!(run(&mut *detector, &vec![(Seen::Good, 1.0); n]).iter().all(|level| *level == 0.0));
-            }
-        }
-
-        #[test]
-        fn monotone_in_evidence(
-            trace in prop::collection::vec((seen(), prop::sample::select(vec![0.0, 0.25, 0.5, 1.0])), 1..200),
-            at in any::<prop::sample::Index>(),
-        ) {
-            let at = at.index(trace.len());
-            let mut worse = trace.clone();
-            if worse[at].0 == Seen::Good { worse[at] = (Seen::Error, worse[at].1); }
-            for (mut better, mut other) in all().into_iter().zip(all()) {
-                let better = run(&mut *better, &trace);
-                let worse = run(&mut *other, &worse);
-                prop_assert!(better.iter().zip(&worse).all(|(b, w)| b <= w), "{better:?} {worse:?}");
-            }
-        }
-
-        #[test]
-        fn evidence_without_weight_changes_nothing(trace in prop::collection::vec(seen(), 1..100)) {
-            for mut detector in all() {
-                let trace: Vec<_> = trace.iter().map(|seen| (*seen, 0.0)).collect();
-                prop_assert!(run(&mut *detector, &trace).iter().all(|level| *level == 0.0));
-            }
-        }
-    }
-}
+mod tests;
