@@ -105,4 +105,15 @@ CREATE INDEX orders_status ON orders (status, created, order_id);
 
 INSERT INTO schema_migrations (version, name) VALUES (1, 'initial');
 
+-- Migration 2: evidence
+
+-- The evidence behind a reason, piece by piece; null where there is none, and in rows from before.
+ALTER TABLE instance_status ADD COLUMN evidence jsonb;
+ALTER TABLE failure_audit ADD COLUMN evidence jsonb;
+
+-- The length of the quarantine that begins with the entry.
+ALTER TABLE failure_audit ADD COLUMN quarantine_ms double precision CHECK (quarantine_ms >= 0);
+
+INSERT INTO schema_migrations (version, name) VALUES (2, 'evidence');
+
 COMMIT;

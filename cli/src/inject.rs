@@ -20,12 +20,12 @@ pub enum InjectCommand {
     /// Kill the process at once (SIGKILL); the supervisor starts it again.
     Crash {
         #[command(flatten)]
-        target: Target,
+        how: Injection,
     },
     /// Delay every answer.
     Latency {
         #[command(flatten)]
-        target: Target,
+        how: Injection,
         /// Mean delay in milliseconds, 1 to 60000, spread by 20 %; without it, 500 to 1500 ms.
         #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = latency)]
         latency: Option<u64>,
@@ -35,7 +35,7 @@ pub enum InjectCommand {
     /// Answer with an error now and then.
     Intermittent {
         #[command(flatten)]
-        target: Target,
+        how: Injection,
         /// Probability of an error, above 0 and at most 1.
         #[arg(long, value_name = "P", default_value = "0.5", allow_negative_numbers = true, value_parser = probability)]
         probability: f64,
@@ -45,7 +45,7 @@ pub enum InjectCommand {
     /// Report a wrong stock for one product.
     Incorrect {
         #[command(flatten)]
-        target: Target,
+        how: Injection,
         /// The product that is lied about.
         #[arg(long, default_value = "PROD-001")]
         product: ProductId,
@@ -53,19 +53,19 @@ pub enum InjectCommand {
     /// Stop the process (SIGSTOP): its sockets stay open, nothing answers.
     Freeze {
         #[command(flatten)]
-        target: Target,
+        how: Injection,
     },
     /// Stop consuming the log, but keep answering.
     Stale {
         #[command(flatten)]
-        target: Target,
+        how: Injection,
     },
-    /// End whatever fault is active.
+    /// End all faults that are active.
     Clear {
         #[command(flatten)]
         target: Target,
     },
-    /// Show which fault is active.
+    /// Show which faults are active.
     Status {
         #[command(flatten)]
         target: Target,
@@ -75,6 +75,17 @@ pub enum InjectCommand {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// What every injection has.
+#[derive(Debug, Args)]
+pub struct Injection {
+    #[command(flatten)]
+    target: Target,
+
+    /// Keep the faults that are there, but for the same kind with the same scope (without it, they end).
+    #[arg(long)]
+    add: bool,
 }
 
 /// Which replica, and how to reach it.
@@ -178,46 +189,62 @@ impl Target {
 
 /// Does it.
 pub async fn run(command: InjectCommand) -> Outcome {
-    let (target, fault, scope) = match command {
+    let (how, fault, scope) = match command {
         InjectCommand::Clear { target } => return clear(&target).await,
         InjectCommand::Status { target } => return status(&target).await,
         InjectCommand::Failures { target } => return failures(&target).await,
-        InjectCommand::Crash { target } => (target, Fault::Crash, Scope::All),
-        InjectCommand::Freeze { target } => (target, Fault::Freeze, Scope::All),
-        InjectCommand::Stale { target } => (target, Fault::Stale, Scope::All),
-        InjectCommand::Incorrect { target, product } => (target, Fault::Incorrect { product }, Scope::All),
-        InjectCommand::Latency { target, latency, scope } => {
-            (target, Fault::Latency { latency_ms: latency }, scope.scope.into())
+        InjectCommand::Crash { how } => (how, Fault::Crash, Scope::All),
+        InjectCommand::Freeze { how } => (how, Fault::Freeze, Scope::All),
+        InjectCommand::Stale { how } => (how, Fault::Stale, Scope::All),
+        InjectCommand::Incorrect { how, product } => (how, Fault::Incorrect { product }, Scope::All),
+        InjectCommand::Latency { how, latency, scope } => {
+            (how, Fault::Latency { latency_ms: latency }, scope.scope.into())
         }
         InjectCommand::Intermittent {
-            target,
+            how,
             probability,
             scope,
-        } => (target, Fault::Intermittent { probability }, scope.scope.into()),
+        } => (how, Fault::Intermittent { probability }, scope.scope.into()),
     };
-    let url = target.url()?;
-    let next = match fault {
-        Fault::Crash => "its supervisor starts it again".to_owned(),
-        _ => format!("end it with `tolerancia inject clear --instance {}`", target.instance),
+    inject(&how, FaultSpec { fault, scope }).await
+}
+
+async fn inject(Injection { target, add }: &Injection, spec: FaultSpec) -> Outcome {
+    let (url, token) = (target.url()?, target.token());
+    let crash = spec.fault == Fault::Crash;
+    let state = match add {
+        true => inject::add_fault(&url, token, spec).await?,
+        false => inject::put_fault(&url, token, spec).await?,
     };
-    let state = inject::put_fault(&url, target.token(), FaultSpec { fault, scope }).await?;
+    let next = match (crash, state.faults.len()) {
+        (true, 0..=1) => "its supervisor starts it again".to_owned(),
+        (true, _) => "its supervisor starts it again, without any of them".to_owned(),
+        (false, count) => {
+            let them = if count > 1 { "them" } else { "it" };
+            format!(
+                "end {them} with `tolerancia inject clear --instance {}`",
+                target.instance
+            )
+        }
+    };
     let shown = show::state(&state, target.json, Some(&next));
-    audit::tell(&target, &state.instance, state.active.as_ref(), None).await;
+    // The last is the one that this request injected.
+    audit::tell(target, &state.instance, state.active.as_slice(), None).await;
     shown
 }
 
 async fn clear(target: &Target) -> Outcome {
     let url = target.url()?;
     let pid = stopped::find(target).await;
-    let mut answer = inject::clear_known(&url, target.token(), pid).await;
+    let mut answer = inject::clear(&url, target.token(), pid).await;
     if matches!(answer, Err(InjectError::NoAnswer { .. })) && pid.is_some() {
         // A freeze comes a moment after its answer, so the process may have stopped after it was looked at.
-        answer = inject::clear_known(&url, target.token(), pid).await;
+        answer = inject::clear(&url, target.token(), pid).await;
     }
     match answer {
-        Ok((state, was)) => {
+        Ok(state) => {
             let shown = show::state(&state, target.json, None);
-            audit::tell(target, &state.instance, was.as_ref(), state.cleared_at).await;
+            audit::tell(target, &state.instance, &state.ended, state.cleared_at).await;
             shown
         }
         Err(error @ InjectError::NoAnswer { .. }) if pid.is_none() => Err(Failure::refused(format!(

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
 use tolerancia_core::ReplicaId;
+use tolerancia_core::fault::check_all;
 use tolerancia_wire::activation::Activation;
-use tolerancia_wire::fault::{ActiveFault, FaultSpec, FaultState};
+use tolerancia_wire::fault::{FaultList, FaultSpec, FaultState};
 use tolerancia_wire::status::InstanceStatus;
 
 use crate::http;
@@ -64,7 +66,8 @@ pub enum InjectError {
     },
 }
 
-/// Activates a fault in the replica at `url` (scheme, host and port) and answers since when it is active.
+/// Activates a fault in the replica at `url` (scheme, host and port), in the place of whatever is active there, and
+/// answers since when it is active.
 ///
 /// # Errors
 /// When the fault is out of range, the replica does not answer within 2 s, or it refuses.
@@ -73,30 +76,37 @@ pub async fn put_fault(url: &str, token: Option<&str>, spec: FaultSpec) -> Resul
     request(Method::PUT, url, token, Some(&spec)).await
 }
 
-/// Ends whatever fault is active in the replica at `url`; without one it changes nothing. `pid` is the
-/// replica's process, if known: when the replica does not answer and that process is stopped, it is continued.
+/// As [`put_fault`], several at once: they are active from the same instant on, but for the few milliseconds that
+/// `crash` and `freeze` take.
+///
+/// # Errors
+/// As [`put_fault`], and when they cannot be there at a time (none, more than
+/// [`MAX_FAULTS`](tolerancia_core::fault::MAX_FAULTS), or the same one twice).
+pub async fn put_faults(url: &str, token: Option<&str>, faults: Vec<FaultSpec>) -> Result<FaultState, InjectError> {
+    check_all(&faults).map_err(InjectError::Invalid)?;
+    request(Method::PUT, url, token, Some(&FaultList { faults })).await
+}
+
+/// As [`put_fault`], and what is active stays, but for the same kind of fault with the same scope
+/// ([`FaultState::ended`] says which).
+///
+/// # Errors
+/// As [`put_fault`].
+pub async fn add_fault(url: &str, token: Option<&str>, spec: FaultSpec) -> Result<FaultState, InjectError> {
+    spec.fault.check().map_err(InjectError::Invalid)?;
+    request(Method::POST, url, token, Some(&spec)).await
+}
+
+/// Ends all faults that are active in the replica at `url`, and says which they were ([`FaultState::ended`]);
+/// without one it changes nothing. `pid` is the replica's process, if known: when the replica does not answer and
+/// that process is stopped, it is continued.
 ///
 /// # Errors
 /// When the replica does not answer within 2 s, or it refuses.
 pub async fn clear(url: &str, token: Option<&str>, pid: Option<u32>) -> Result<FaultState, InjectError> {
     // A stopped process would only let the request time out.
     let resumed = pid.map_or(Ok(()), resume_if_stopped);
-    prefer(request(Method::DELETE, url, token, None).await, resumed)
-}
-
-/// As [`clear`], and says which fault was active until then.
-///
-/// # Errors
-/// As [`clear`].
-pub async fn clear_known(
-    url: &str,
-    token: Option<&str>,
-    pid: Option<u32>,
-) -> Result<(FaultState, Option<ActiveFault>), InjectError> {
-    let resumed = pid.map_or(Ok(()), resume_if_stopped);
-    let before = prefer(status(url, token).await, resumed)?;
-    let after = clear(url, token, pid).await?;
-    Ok((after, before.active))
+    prefer(request(Method::DELETE, url, token, NOTHING).await, resumed)
 }
 
 /// The answer, or why there was none: the process could not be continued.
@@ -142,12 +152,12 @@ pub async fn report(monitor_url: &str, token: Option<&str>, activation: &Activat
     }
 }
 
-/// The fault that is active in the replica at `url`.
+/// The faults that are active in the replica at `url`.
 ///
 /// # Errors
 /// When the replica does not answer within 2 s, or it refuses.
 pub async fn status(url: &str, token: Option<&str>) -> Result<FaultState, InjectError> {
-    request(Method::GET, url, token, None).await
+    request(Method::GET, url, token, NOTHING).await
 }
 
 /// The process of an instance as the monitor at `monitor_url` last saw it; `None` if it cannot say.
@@ -157,19 +167,22 @@ pub async fn pid_of(monitor_url: &str, instance: ReplicaId) -> Option<u32> {
     status.pid
 }
 
+/// A request without a body.
+const NOTHING: Option<&()> = None;
+
 async fn request(
     method: Method,
     url: &str,
     token: Option<&str>,
-    spec: Option<&FaultSpec>,
+    body: Option<&impl Serialize>,
 ) -> Result<FaultState, InjectError> {
     let url = format!("{}/fault", url.trim_end_matches('/'));
     let mut request = http::client(TIMEOUT).request(method, &url);
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
-    if let Some(spec) = spec {
-        request = request.json(spec);
+    if let Some(body) = body {
+        request = request.json(body);
     }
     let no_answer = |error: reqwest::Error| InjectError::NoAnswer {
         url: url.clone(),
@@ -229,6 +242,7 @@ mod tests {
     use serde_json::{Value, json};
     use tolerancia_core::fault::{Fault, Scope};
     use tolerancia_wire::Stamp;
+    use tolerancia_wire::fault::ActiveFault;
 
     #[test]
     fn the_state_of_a_process_is_read_after_its_name() {
@@ -244,8 +258,15 @@ mod tests {
             scope: Scope::All,
         };
         // Port 0 cannot be connected to: an attempt would be `NoAnswer`.
-        let error = put_fault("http://127.0.0.1:0", None, spec).await.unwrap_err();
-        assert!(matches!(error, InjectError::Invalid(_)), "{error}");
+        let nobody = "http://127.0.0.1:0";
+        for answer in [
+            put_fault(nobody, None, spec.clone()).await,
+            add_fault(nobody, None, spec.clone()).await,
+            put_faults(nobody, None, vec![spec]).await,
+            put_faults(nobody, None, Vec::new()).await,
+        ] {
+            assert!(matches!(answer, Err(InjectError::Invalid(_))), "{answer:?}");
+        }
         let error = status("http://127.0.0.1:0", None).await.unwrap_err();
         assert!(matches!(error, InjectError::NoAnswer { .. }), "{error}");
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tolerancia_wire::activation::{Audit, AuditEntry};
 use tolerancia_wire::core::ReplicaId;
 use tolerancia_wire::core::fault::Scope;
-use tolerancia_wire::fault::{Fault, FaultSpec, FaultState};
+use tolerancia_wire::fault::{ActiveFault, Fault, FaultSpec, FaultState};
 use tolerancia_wire::status::Verdict;
 use tolerancia_wire::time::rfc3339;
 
@@ -12,20 +12,38 @@ use super::say;
 use crate::http;
 use crate::outcome::{Failure, Outcome};
 
-/// A replica's fault, or that there is none; `next` is what the user can do then.
+/// A replica's faults, or that there is none; `next` is what the user can do then.
 pub fn state(state: &FaultState, json: bool, next: Option<&str>) -> Outcome {
     if json {
         return print(state);
     }
+    say(&text(state, next))
+}
+
+/// One line; of several faults each has a line of its own below it.
+fn text(state: &FaultState, next: Option<&str>) -> String {
     let who = format!("instance {} (process {})", state.instance, state.pid);
-    match (&state.active, state.cleared_at) {
-        (Some(fault), _) => {
-            let since = rfc3339(fault.activated_at.at);
-            let next = next.map(|next| format!("; {next}")).unwrap_or_default();
-            say(&format!("{who}: {} since {since}{next}", describe(&fault.spec)))
+    let next = next.map(|next| format!("; {next}")).unwrap_or_default();
+    let since = |fault: &ActiveFault| format!("{} since {}", describe(&fault.spec), rfc3339(fault.activated_at.at));
+    let instead = match &state.ended[..] {
+        [] => String::new(),
+        ended => {
+            let ended: Vec<_> = ended.iter().map(|fault| describe(&fault.spec)).collect();
+            format!(", in the place of {}", ended.join(" and "))
         }
-        (None, Some(cleared)) => say(&format!("{who}: no fault since {}", rfc3339(cleared.at))),
-        (None, None) => say(&format!("{who}: no fault")),
+    };
+    match (&state.faults[..], state.cleared_at) {
+        ([], Some(cleared)) => format!("{who}: no fault since {}", rfc3339(cleared.at)),
+        ([], None) => format!("{who}: no fault"),
+        ([fault], _) => format!("{who}: {}{instead}{next}", since(fault)),
+        ([.., last], _) => {
+            let line = |fault| {
+                let instead = if fault == last { &instead } else { "" };
+                format!("\n  {}{instead}", since(fault))
+            };
+            let lines: String = state.faults.iter().map(line).collect();
+            format!("{who}: {} faults{next}{lines}", state.faults.len())
+        }
     }
 }
 
@@ -126,6 +144,48 @@ mod tests {
             serde_json::from_str(&text).unwrap()
         };
         vec![entry(times), entry("")]
+    }
+
+    #[test]
+    fn each_fault_is_shown_and_what_a_new_one_ended() {
+        let fault = |text: &str| -> ActiveFault {
+            let at = r#""activated_at": {"at": "2026-01-01T00:00:00.000000Z", "mono_ns": 5}"#;
+            serde_json::from_str(&format!("{{{text}, {at}}}")).unwrap()
+        };
+        let slow = fault(r#""fault": "latency", "latency_ms": 900, "scope": "health""#);
+        let lie = fault(r#""fault": "incorrect", "product": "PROD-001""#);
+        let show = |faults: &[&ActiveFault], ended: &[&ActiveFault]| {
+            let own = |faults: &[&ActiveFault]| faults.iter().map(|&fault| fault.clone()).collect::<Vec<_>>();
+            let state = FaultState {
+                instance: "2".to_owned(),
+                pid: 7,
+                active: faults.last().map(|&fault| fault.clone()),
+                faults: own(faults),
+                ended: own(ended),
+                cleared_at: None,
+            };
+            text(&state, (!faults.is_empty()).then_some("go on"))
+        };
+        let at = "2026-01-01T00:00:00.000000Z";
+        assert_eq!(show(&[], &[]), "instance 2 (process 7): no fault");
+        assert_eq!(
+            show(&[&lie], &[]),
+            format!("instance 2 (process 7): incorrect about PROD-001 since {at}; go on")
+        );
+        assert_eq!(
+            show(&[&lie], &[&slow]),
+            format!(
+                "instance 2 (process 7): incorrect about PROD-001 since {at}, in the place of latency of 900 ms ± 20 %, \
+                 health checks only; go on"
+            )
+        );
+        assert_eq!(
+            show(&[&slow, &lie], &[&lie]),
+            format!(
+                "instance 2 (process 7): 2 faults; go on\n  latency of 900 ms ± 20 %, health checks only since {at}\n  \
+                 incorrect about PROD-001 since {at}, in the place of incorrect about PROD-001"
+            )
+        );
     }
 
     #[test]

@@ -228,6 +228,7 @@ impl ServiceArgs {
             uptime_s: uptime().as_secs_f64(),
             applied: Default::default(),
             digest: None,
+            idle_ms: None,
             database: None,
             details: Default::default(),
         }

@@ -40,6 +40,14 @@ pub enum Write {
     Order(OrderRow),
 }
 
+impl Write {
+    /// Whether it is written at once. Verdicts are rare, and they are what is looked for after a crash of whoever
+    /// gave them.
+    pub(crate) const fn is_urgent(&self) -> bool {
+        matches!(self, Self::Status(_) | Self::Transition(_))
+    }
+}
+
 /// A database. Times are kept to the microsecond.
 ///
 /// Every call returns within a bounded time, also when the database hangs: the implementation sets the

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tolerancia_wire::order::OrderStatus;
+use tolerancia_wire::status::Clue;
 
 use crate::error::{Result, StoreError};
 
@@ -27,6 +28,15 @@ pub(crate) fn json<T: Serialize>(value: &T) -> String {
 /// The value for its JSON.
 pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(unreadable)
+}
+
+/// The evidence of a reason; none for none. No character of it is one that a database cannot hold.
+pub(crate) fn evidence(clues: &[Clue]) -> Option<String> {
+    let clean = |clue: &Clue| Clue {
+        from: clue.from.replace('\0', "\u{fffd}"),
+        ..clue.clone()
+    };
+    (!clues.is_empty()).then(|| json(&clues.iter().map(clean).collect::<Vec<_>>()))
 }
 
 /// SQL integers are signed.

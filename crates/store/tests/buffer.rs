@@ -40,8 +40,16 @@ fn numbered(n: u64) -> Write {
     }
 }
 
+fn transition(n: u64) -> Write {
+    let row = serde_json::json!({ "seq": n, "at": "2026-01-01T00:00:00.000000Z", "mono_ns": 5,
+        "service": "inventory-svc", "instance": "2", "from": "ON", "to": "OFF", "phase": "quarantine",
+        "reason": { "kind": "late", "text": "" }, "quorum_lost": false });
+    Write::Transition(serde_json::from_value(row).unwrap())
+}
+
 fn number(write: &Write) -> u64 {
     match write {
+        Write::Transition(row) => row.transition.seq,
         Write::AuditTimes { seq, .. } => *seq,
         other => panic!("not made here: {other:?}"),
     }
@@ -168,6 +176,22 @@ async fn writes_that_come_one_by_one_share_a_transaction() {
     }
     sleep(LONG).await;
     assert_eq!(*fake.batches.lock().unwrap(), [10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_waits_for_no_company() {
+    let (fake, buffer) = start(Fake::default(), 10_000);
+    sleep(LONG / 2).await;
+    for n in [0, 2, 4] {
+        buffer.push(numbered(n));
+        sleep(Duration::from_millis(1)).await;
+        buffer.push(transition(n + 1));
+        // Others work meanwhile, but no time passes.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(fake.written(), (0..n + 2).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test(start_paused = true)]

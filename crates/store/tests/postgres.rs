@@ -7,7 +7,7 @@ mod postgres_support;
 
 use std::time::Instant;
 
-use conformance::rows::{audit, order, order_id, status};
+use conformance::rows::{BEFORE, audit, order, order_id, proven, status};
 use postgres_support::{BOUND, Scratch, unavailable};
 use sqlx::Connection as _;
 use tolerancia_store::{StoreError, lazy_postgres, open_postgres};
@@ -51,8 +51,10 @@ async fn of_many_starters_one_migrates() {
     for outcome in futures_util::future::join_all(stores.iter().map(|store| store.ping())).await {
         outcome.unwrap();
     }
-    let applied = scratch.query("SELECT name FROM schema_migrations WHERE $1 <> ''").await;
-    assert_eq!(applied, ["initial"]);
+    let applied = scratch
+        .query("SELECT name FROM schema_migrations WHERE $1 <> '' ORDER BY version")
+        .await;
+    assert_eq!(applied, ["initial", "evidence"]);
 }
 
 #[tokio::test]
@@ -146,10 +148,27 @@ async fn a_character_that_postgresql_cannot_hold_costs_no_row() {
     let scratch = Scratch::new().await;
     let store = open_postgres(&scratch.url()).await.unwrap();
     let mut row = audit(1, 1);
+    row.transition.reason = proven();
     row.transition.reason.text = "said \0".to_owned();
+    row.transition.reason.evidence[0].from = "said \0".to_owned();
     store.append_transition(&row).await.unwrap();
     let stored = store.transitions(None, 1).await.unwrap();
-    assert_eq!(stored[0].transition.reason.text, "said \u{fffd}");
+    let reason = &stored[0].transition.reason;
+    assert_eq!(reason.text, "said \u{fffd}");
+    assert_eq!(reason.evidence[0].from, "said \u{fffd}");
+}
+
+/// A database that was made before there was evidence.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: eval \"$(scripts/postgres.sh start)\""]
+async fn rows_from_before_have_no_evidence() {
+    let scratch = Scratch::new().await;
+    let (before, _) = include_str!("../../../init.sql").split_once("-- Migration 2").unwrap();
+    scratch.execute(&format!("{before} COMMIT")).await;
+    scratch.execute(BEFORE).await;
+    let store = open_postgres(&scratch.url()).await.unwrap();
+    assert_eq!(store.statuses().await.unwrap(), [status(1, Verdict::Off)]);
+    assert_eq!(store.transitions(None, 9).await.unwrap(), [audit(1, 1)]);
 }
 
 #[tokio::test]

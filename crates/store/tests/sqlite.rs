@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use conformance::rows::{order, order_id, status};
+use conformance::rows::{BEFORE, audit, order, order_id, status};
 use tempfile::TempDir;
 use tolerancia_store::{Buffer, BufferConfig, StoreError, Write, lazy_sqlite, open_sqlite};
 use tolerancia_wire::order::OrderStatus;
@@ -88,6 +88,20 @@ async fn a_newer_schema_is_left_alone() {
             "{message}"
         );
     }
+}
+
+/// A file that was made before there was evidence.
+#[tokio::test]
+async fn rows_from_before_have_no_evidence() {
+    let (_directory, path) = file();
+    let first = include_str!("../migrations/sqlite/0001_initial.sql");
+    let bookkeeping = "
+        CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied TEXT NOT NULL) STRICT;
+        INSERT INTO schema_migrations VALUES (1, 'initial', '2023-11-14T22:13:20.000000Z');";
+    raw(&path, &format!("{first};{bookkeeping}{BEFORE}")).await;
+    let store = open_sqlite(&path).await.unwrap();
+    assert_eq!(store.statuses().await.unwrap(), [status(1, Verdict::Off)]);
+    assert_eq!(store.transitions(None, 9).await.unwrap(), [audit(1, 1)]);
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ pub struct Batch {
     /// Answers that came in time and were right.
     #[serde(default)]
     pub good: u32,
+    /// How many of those came before the first that was not; absent: not known, or all were good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_first: Option<u32>,
     /// Answers that came late or not within the voting timeout.
     #[serde(default)]
     pub late: u32,
@@ -70,6 +73,7 @@ impl Batch {
         Self {
             instance,
             good: 0,
+            good_first: None,
             late: 0,
             failed: 0,
             stale: 0,

@@ -47,6 +47,10 @@ pub struct Health {
     /// Replicas: digest over the whole state; equal at equal positions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Replicas: milliseconds for which it has not been waiting for its log; 0 while it is. A replica that has stopped
+    /// reading cannot be told by its position while nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
     /// Services that keep history: `postgres` or `sqlite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,

@@ -2,7 +2,8 @@
 //! answers. Every service and the laboratory speak through these types only.
 //!
 //! Nothing here says whether a fault is injected, except [`fault`], which only the operator's commands
-//! and the replica's own fault layer read, and [`activation`], which only the monitor's audit reads.
+//! and the replica's own fault layer read, [`activation`], which only the monitor's audit reads, and the lines of
+//! [`trace`] that the experiment adds after a trial.
 
 pub mod activation;
 pub mod evidence;
@@ -17,6 +18,7 @@ pub mod record;
 pub mod status;
 pub mod time;
 pub mod topic;
+pub mod trace;
 
 pub use problem::Problem;
 pub use record::Record;

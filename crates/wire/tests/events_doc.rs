@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tolerancia_wire::Record;
+use tolerancia_wire::core::detector::Seen;
 use tolerancia_wire::core::ledger::{Event, Outcome, Refusal, Rejection};
 use tolerancia_wire::evidence::{Dissent, ErrorBody};
 use tolerancia_wire::metrics::MetricsBody;
@@ -88,6 +89,13 @@ variants!(reason, REASONS, ReasonKind,
     ReasonKind::Recovered => "recovered",
     ReasonKind::Initial => "initial",
 );
+variants!(seen, SEEN, Seen,
+    Seen::Good => "good",
+    Seen::Unreachable => "unreachable",
+    Seen::Late => "late",
+    Seen::Error => "error",
+    Seen::Stale => "stale",
+);
 
 /// The text of the examples of one topic: the blocks that open with "```json TOPIC".
 fn examples(topic: &str) -> Vec<&'static str> {
@@ -152,6 +160,12 @@ fn every_type_of_record_has_an_example_that_reads_and_writes_as_it_is() {
 
     let statuses = bodies::<StatusBody>(topic::INSTANCE_STATUS);
     covers(STATUSES, status, &statuses);
+    assert!(
+        statuses
+            .iter()
+            .any(|StatusBody::Status(status)| !status.reason.evidence.is_empty()),
+        "no example with evidence"
+    );
     covers(
         PHASES,
         phase,
@@ -226,7 +240,7 @@ fn every_field_of_the_examples_is_in_a_table_of_its_section() {
 fn every_value_of_the_named_fields_is_explained() {
     let expected = [
         (topic::INVENTORY_RESULTS, [OUTCOMES, REJECTIONS, REFUSALS].concat()),
-        (topic::INSTANCE_STATUS, [VERDICTS, PHASES, REASONS].concat()),
+        (topic::INSTANCE_STATUS, [VERDICTS, PHASES, REASONS, SEEN].concat()),
         (topic::ERROR_QUEUE, [ERRORS, DISSENTS].concat()),
         (topic::ORDER_EVENTS, EVENTS.to_vec()),
         (topic::REQUEST_METRICS, METRICS.to_vec()),
@@ -260,6 +274,7 @@ fn the_names_are_those_on_the_wire() {
     check(VERDICTS, verdict);
     check(PHASES, phase);
     check(REASONS, reason);
+    check(SEEN, seen);
     for body in bodies::<Event>(topic::ORDER_EVENTS) {
         assert_eq!(spelt(&body)["type"], event(&body));
     }

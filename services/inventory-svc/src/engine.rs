@@ -13,6 +13,7 @@ use tolerancia_bus::{BusConfig, BusError, Consumer, Message, Producer, Start};
 use tolerancia_core::ReplicaId;
 use tolerancia_wire::topic;
 
+use crate::idle::Idle;
 use crate::outbox::Outbox;
 use crate::replica::Replica;
 use crate::saver::{Failing, Saver};
@@ -36,6 +37,8 @@ pub(crate) struct Engine {
     pub view: Arc<View>,
     /// Whether to read the log at present.
     pub consuming: watch::Receiver<bool>,
+    /// Told while the log is waited for.
+    pub idle: Arc<Idle>,
     pub failing: Failing,
 }
 
@@ -100,14 +103,15 @@ impl Engine {
                     save(&mut replica, &mut outbox, &saver);
                     continue;
                 }
-                batch = consumer.recv_batch(BATCH), if reading => batch,
+                batch = self.idle.wait_for(consumer.recv_batch(BATCH)), if reading => batch,
             };
             let batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => break Err(error),
             };
             let letters = self.apply(&mut replica, &batch, &ends);
-            if stop.run_until_cancelled(outbox.post(letters)).await.is_none() {
+            let posted = self.idle.wait_for(outbox.post(letters));
+            if stop.run_until_cancelled(posted).await.is_none() {
                 // Outcomes were left out: what made them must be read again.
                 saver.close(None).await;
                 return Ok(());
@@ -153,7 +157,7 @@ impl Engine {
         let dir = self.dir.clone();
         let (mut snapshot, mut restored) = blocking(move || Snapshot::open(&dir)).await?;
         loop {
-            match self.open_log(&restored).await {
+            match self.idle.wait_for(self.open_log(&restored)).await {
                 Ok(Log::Same { consumer, ends }) => {
                     return Ok(Opened {
                         consumer,

@@ -7,6 +7,7 @@
 
 mod engine;
 mod http;
+mod idle;
 mod outbox;
 mod replica;
 mod saver;
@@ -24,8 +25,10 @@ use tolerancia_service::fault::FaultSwitch;
 use tolerancia_service::requests::{self, Requests};
 use tolerancia_service::shell::{self, Shell};
 use tolerancia_wire::health::{Health, HealthState};
+use tolerancia_wire::time::mono_ns;
 
 use crate::engine::Engine;
+use crate::idle::Idle;
 use crate::saver::Failing;
 use crate::view::View;
 
@@ -57,6 +60,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     let bus = service.bus();
     let producer = Producer::new(&bus, DELIVERY)?;
     let view = Arc::new(View::new(me));
+    let idle = Arc::new(Idle::default());
     let failing = Failing::default();
     let faults = service.faults();
 
@@ -70,6 +74,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
         save_every: Duration::from_millis(args.snapshot_interval_ms),
         view: Arc::clone(&view),
         consuming: faults.consuming(),
+        idle: Arc::clone(&idle),
         failing: Arc::clone(&failing),
     };
     let stop = shutdown.child_token();
@@ -86,7 +91,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     let requests = Requests::start(requests::to_kafka(producer.clone(), &service));
     let health = {
         let (view, producer) = (Arc::clone(&view), producer.clone());
-        move || health(&service, &view, producer.is_connected(), &failing)
+        move || health(&service, &view, &idle, producer.is_connected(), &failing)
     };
     let router = in_shell(health, view, faults).requests(&requests).into_router();
     let served = shell::serve(router, addr, stop.clone()).await;
@@ -101,11 +106,12 @@ fn in_shell(health: impl Fn() -> Health + Send + Sync + 'static, view: Arc<View>
     Shell::new(health).routes(http::routes(view)).faults(faults)
 }
 
-fn health(service: &ServiceArgs, view: &View, kafka: bool, failing: &Failing) -> Health {
+fn health(service: &ServiceArgs, view: &View, idle: &Idle, kafka: bool, failing: &Failing) -> Health {
     let mut health = service.health(HealthState::Up);
     let (applied, digest) = view.position();
     health.applied = applied;
     health.digest = Some(digest.to_string());
+    health.idle_ms = Some(idle.ms(mono_ns()));
     let mut missing = |part: &str, what: String| health.details.insert(part.to_owned(), what);
     if !kafka {
         missing(

@@ -1,4 +1,4 @@
-//! The stock of one product is reported wrong.
+//! The stock of one product, or of several, is reported wrong.
 //!
 //! All listed versions are falsified, each by the same amount: a vote may decide on an older version than
 //! the newest, and a replica that lies about one of them must not be saved by the others. The lie is the
@@ -14,13 +14,13 @@ use tolerancia_wire::inventory::{ReplicaInventory, ReplicaProduct};
 
 use crate::problem::ApiProblem;
 
-/// The answer with the product's stock falsified; any other answer as it is.
-pub(super) async fn rewrite(response: Response, product: &ProductId, chance: f64) -> Response {
+/// The answer with the stock of these products falsified, each by its chance; any other answer as it is.
+pub(super) async fn rewrite(response: Response, lies: &[(ProductId, f64)]) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(truth) = to_bytes(body, usize::MAX).await else {
         return ApiProblem::internal("the request could not be served").into_response();
     };
-    let Some(lie) = lie(&truth, product, chance) else {
+    let Some(lie) = lie(&truth, lies) else {
         return Response::from_parts(parts, Body::from(truth));
     };
     parts
@@ -29,27 +29,26 @@ pub(super) async fn rewrite(response: Response, product: &ProductId, chance: f64
     Response::from_parts(parts, Body::from(lie))
 }
 
-fn lie(truth: &[u8], product: &ProductId, chance: f64) -> Option<Vec<u8>> {
+fn lie(truth: &[u8], lies: &[(ProductId, f64)]) -> Option<Vec<u8>> {
     if let Ok(mut one) = serde_json::from_slice::<ReplicaProduct>(truth) {
-        return bend(&mut one, product, chance).then(|| to_vec(&one));
+        return bend(&mut one, lies).then(|| to_vec(&one));
     }
     let mut all = serde_json::from_slice::<ReplicaInventory>(truth).ok()?;
     let bent = all
         .products
         .iter_mut()
-        .filter_map(|one| bend(one, product, chance).then_some(()))
+        .filter_map(|one| bend(one, lies).then_some(()))
         .count();
     (bent > 0).then(|| to_vec(&all))
 }
 
-fn bend(answer: &mut ReplicaProduct, product: &ProductId, chance: f64) -> bool {
-    if answer.product_id != *product || answer.versions.is_empty() {
-        return false;
-    }
+fn bend(answer: &mut ReplicaProduct, lies: &[(ProductId, f64)]) -> bool {
+    let lie = lies.iter().find(|(product, _)| *product == answer.product_id);
+    let Some((_, chance)) = lie else { return false };
     for version in &mut answer.versions {
-        version.stock = falsify(version.stock, chance);
+        version.stock = falsify(version.stock, *chance);
     }
-    true
+    !answer.versions.is_empty()
 }
 
 fn to_vec(answer: &impl Serialize) -> Vec<u8> {

@@ -1,18 +1,16 @@
-//! Where the active fault meets an answer.
+//! Where the active faults meet an answer.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::future::{BoxFuture, Either, FutureExt as _};
-use tolerancia_wire::fault::Fault;
 use tower::{Layer, Service};
 
-use super::{Active, FaultSwitch, incorrect, intermittent, latency};
+use super::FaultSwitch;
 
-/// Applies the active fault to the answers of the routes that it is laid around.
+/// Applies the active faults to the answers of the routes that it is laid around.
 #[derive(Debug, Clone)]
 pub struct FaultLayer {
     switch: FaultSwitch,
@@ -35,7 +33,7 @@ impl<S> Layer<S> for FaultLayer {
     }
 }
 
-/// A service whose answers the active fault touches.
+/// A service whose answers the active faults touch.
 #[derive(Debug, Clone)]
 pub struct FaultService<S> {
     inner: S,
@@ -58,34 +56,12 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         match self.switch.touching(request.uri().path() == "/health") {
             None => Either::Left(self.inner.call(request)),
-            Some(active) => {
+            Some(plan) => {
                 // The service that was polled ready is the one to call.
                 let next = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, next);
-                Either::Right(touched(active, ready, request).boxed())
+                Either::Right(async move { plan.answer(ready, request).await }.boxed())
             }
         }
-    }
-}
-
-async fn touched<S>(active: Arc<Active>, mut inner: S, request: Request) -> Result<Response, Infallible>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
-    match &active.fault.spec.fault {
-        Fault::Latency { latency_ms } => {
-            tokio::time::sleep(latency::delay(*latency_ms)).await;
-            inner.call(request).await
-        }
-        Fault::Intermittent { probability } => match intermittent::failure(*probability) {
-            Some(failure) => Ok(failure),
-            None => inner.call(request).await,
-        },
-        Fault::Incorrect { product } => {
-            let truth = inner.call(request).await?;
-            Ok(incorrect::rewrite(truth, product, active.chance).await)
-        }
-        // These touch the process, not its answers.
-        Fault::Crash | Fault::Freeze | Fault::Stale => inner.call(request).await,
     }
 }

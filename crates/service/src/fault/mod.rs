@@ -4,12 +4,16 @@
 //! one small function, and what a fault does to numbers is in `tolerancia_core::fault`. Nothing that an
 //! injected fault makes a service say names the fault: whoever detects must see symptoms only.
 //!
+//! Several faults can be active at a time; `plan` says in which order they touch an answer.
 //! While no fault is active the layer costs one atomic load per answer.
 
+mod active;
+mod check;
 mod incorrect;
 mod intermittent;
 mod latency;
 mod layer;
+mod plan;
 mod routes;
 mod signal;
 mod token;
@@ -18,12 +22,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use rand::Rng as _;
 use tokio::sync::watch;
 use tolerancia_wire::Stamp;
-use tolerancia_wire::fault::{ActiveFault, Fault, FaultSpec, FaultState, Scope};
+use tolerancia_wire::fault::{ActiveFault, FaultSpec, FaultState};
 
+use active::{Active, ActiveSet};
+use check::check;
 pub use layer::{FaultLayer, FaultService};
+use plan::Plan;
 
 /// The faults of one process; clones turn the same switch.
 #[derive(Debug, Clone)]
@@ -38,16 +44,8 @@ struct Shared {
     token: Option<token::Token>,
     /// Whether `active` holds something.
     armed: AtomicBool,
-    active: Mutex<Option<Arc<Active>>>,
+    active: Mutex<ActiveSet>,
     consuming: watch::Sender<bool>,
-}
-
-/// One activation.
-#[derive(Debug)]
-struct Active {
-    fault: ActiveFault,
-    /// Drawn once, so that the replica tells the same lie each time; in [0, 1).
-    chance: f64,
 }
 
 impl FaultSwitch {
@@ -61,7 +59,7 @@ impl FaultSwitch {
                 enabled,
                 token: token.map(token::Token::new),
                 armed: AtomicBool::new(false),
-                active: Mutex::new(None),
+                active: Mutex::default(),
                 consuming: watch::Sender::new(true),
             }),
         }
@@ -72,7 +70,7 @@ impl FaultSwitch {
         routes.layer(axum::middleware::from_fn_with_state(self.clone(), routes::guard))
     }
 
-    /// `GET PUT DELETE /fault`.
+    /// `GET PUT POST DELETE /fault`.
     pub fn routes(&self) -> Router {
         routes::routes(self.clone())
     }
@@ -89,108 +87,91 @@ impl FaultSwitch {
         self.shared.consuming.subscribe()
     }
 
-    /// Activates a fault in the place of whatever is active. Returns the state to answer with.
+    /// Activates faults in the place of whatever is active. Returns the state to answer with.
     ///
     /// # Errors
-    /// A message for the caller when a value is out of range or the scope has no meaning for the fault;
-    /// then nothing changes.
-    fn activate(&self, spec: FaultSpec) -> Result<FaultState, String> {
-        spec.fault.check()?;
-        check_scope(&spec)?;
-        check_process(&spec.fault, std::process::id())?;
-        let state = {
-            let mut active = self.lock();
-            let activated_at = if signal::of(&spec.fault).is_some() {
-                signal::due()
-            } else {
-                Stamp::now()
-            };
-            let fault = ActiveFault { spec, activated_at };
-            let new = Arc::new(Active {
-                fault,
-                chance: rand::rng().random(),
-            });
-            *active = Some(Arc::clone(&new));
-            self.shared.armed.store(true, Ordering::Release);
-            self.shared.consuming.send_replace(new.fault.spec.fault != Fault::Stale);
-            signal::schedule(self.clone(), new);
-            self.state(active.as_deref(), None)
-        };
-        if let Some(ActiveFault { spec, .. }) = &state.active {
-            tracing::info!(fault = %spec.fault, scope = ?spec.scope, "fault injected");
-        }
+    /// A message for the caller when the faults cannot be there at a time, a value is out of range, or a scope has
+    /// no meaning for its fault; then nothing changes.
+    fn put(&self, specs: Vec<FaultSpec>) -> Result<FaultState, String> {
+        check(&specs, std::process::id())?;
+        let mut active = self.lock();
+        let now = Stamp::now();
+        let new: Vec<_> = specs.into_iter().map(|spec| Active::new(spec, now)).collect();
+        let state = self.switch(&mut active, ActiveSet::new(new.clone()), None);
+        drop(active);
+        new.into_iter().for_each(|new| self.begin(new));
+        Ok(state)
+    }
+
+    /// Activates one more fault. The same kind of fault with the same scope makes room for it.
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put), and when there are too many then.
+    fn add(&self, spec: FaultSpec) -> Result<FaultState, String> {
+        check(std::slice::from_ref(&spec), std::process::id())?;
+        let mut active = self.lock();
+        let new = Active::new(spec, Stamp::now());
+        let next = active.with(Arc::clone(&new))?;
+        let state = self.switch(&mut active, next, None);
+        drop(active);
+        self.begin(new);
         Ok(state)
     }
 
     /// Ends whatever is active.
     fn clear(&self) -> FaultState {
-        let state = {
-            let mut active = self.lock();
-            *active = None;
-            self.shared.armed.store(false, Ordering::Release);
-            self.shared.consuming.send_replace(true);
-            self.state(None, Some(Stamp::now()))
-        };
-        tracing::info!("fault cleared");
+        let state = self.switch(&mut self.lock(), ActiveSet::default(), Some(Stamp::now()));
+        tracing::info!(count = state.ended.len(), "faults cleared");
         state
     }
 
     fn current(&self) -> FaultState {
-        self.state(self.lock().as_deref(), None)
+        self.state(self.lock().told(), Vec::new(), None)
     }
 
-    fn state(&self, active: Option<&Active>, cleared_at: Option<Stamp>) -> FaultState {
+    /// Puts `next` in the place of what is active.
+    fn switch(&self, active: &mut ActiveSet, next: ActiveSet, cleared_at: Option<Stamp>) -> FaultState {
+        let ended = active.gone_in(&next);
+        self.shared.armed.store(!next.is_empty(), Ordering::Release);
+        self.shared.consuming.send_if_modified(|consuming| {
+            let before = std::mem::replace(consuming, next.consumes());
+            before != *consuming
+        });
+        *active = next;
+        self.state(active.told(), ended, cleared_at)
+    }
+
+    fn begin(&self, new: Arc<Active>) {
+        let FaultSpec { fault, scope } = &new.fault.spec;
+        tracing::info!(%fault, ?scope, "fault injected");
+        signal::schedule(self.clone(), new);
+    }
+
+    fn state(&self, faults: Vec<ActiveFault>, ended: Vec<ActiveFault>, cleared_at: Option<Stamp>) -> FaultState {
         FaultState {
             instance: self.shared.instance.clone(),
             pid: std::process::id(),
-            active: active.map(|active| active.fault.clone()),
+            active: faults.last().cloned(),
+            faults,
+            ended,
             cleared_at,
         }
     }
 
-    /// The fault that touches an answer now, if any.
-    fn touching(&self, health: bool) -> Option<Arc<Active>> {
+    /// What touches an answer now, if anything does.
+    fn touching(&self, health: bool) -> Option<Arc<Plan>> {
         if !self.shared.armed.load(Ordering::Acquire) {
             return None;
         }
-        self.lock()
-            .clone()
-            .filter(|active| active.fault.spec.scope.covers(health))
+        self.lock().plan(health)
     }
 
     fn is_still(&self, active: &Arc<Active>) -> bool {
-        self.lock().as_ref().is_some_and(|now| Arc::ptr_eq(now, active))
+        self.lock().has(active)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Active>>> {
+    fn lock(&self) -> MutexGuard<'_, ActiveSet> {
         self.shared.active.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The kernel ignores SIGKILL and SIGSTOP that process 1 of a container sends to itself: the fault would be said to be
-/// active and do nothing.
-fn check_process(fault: &Fault, pid: u32) -> Result<(), String> {
-    if pid == 1 && signal::of(fault).is_some() {
-        return Err(format!(
-            "{} cannot be injected into process 1 of a container: run the service under an init, as the image does (tini), \
-             or with `docker run --init`",
-            fault.name()
-        ));
-    }
-    Ok(())
-}
-
-/// A fault that would do nothing, or more than its scope says, would falsify a measurement.
-fn check_scope(spec: &FaultSpec) -> Result<(), String> {
-    let name = spec.fault.name();
-    match (&spec.fault, spec.scope) {
-        (Fault::Crash | Fault::Freeze | Fault::Stale, Scope::Queries | Scope::Health) => {
-            Err(format!("{name} hits the whole process: leave the scope out"))
-        }
-        (Fault::Incorrect { .. }, Scope::Health) => Err(format!(
-            "{name} falsifies stock, which no health answer contains: leave the scope out"
-        )),
-        _ => Ok(()),
     }
 }
 

@@ -1,4 +1,6 @@
-//! `GET PUT DELETE /fault`. What is refused changes nothing.
+//! `GET PUT POST DELETE /fault`. What is refused changes nothing.
+//!
+//! `PUT` replaces all that is active, by one fault or by `{"faults":[…]}`; `POST` adds one.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
@@ -15,7 +17,7 @@ use crate::problem::ApiProblem;
 
 pub(super) fn routes(switch: FaultSwitch) -> Router {
     Router::new()
-        .route("/fault", get(show).put(put).delete(clear))
+        .route("/fault", get(show).put(put).post(add).delete(clear))
         .layer(middleware::from_fn_with_state(switch.clone(), guard))
         .with_state(switch)
 }
@@ -46,12 +48,42 @@ async fn show(State(switch): State<FaultSwitch>) -> Json<FaultState> {
 }
 
 async fn put(State(switch): State<FaultSwitch>, ApiJson(body): ApiJson<Value>) -> Result<Json<FaultState>, ApiProblem> {
-    let spec = read(body)?;
-    switch.activate(spec).map(Json).map_err(ApiProblem::unprocessable)
+    switch.put(read_all(body)?).map(Json).map_err(ApiProblem::unprocessable)
+}
+
+async fn add(State(switch): State<FaultSwitch>, ApiJson(body): ApiJson<Value>) -> Result<Json<FaultState>, ApiProblem> {
+    if body.get(LIST).is_some() {
+        let detail = "POST adds one fault: send it without the list, or send the list with PUT";
+        return Err(ApiProblem::bad_request(detail));
+    }
+    switch.add(read(body)?).map(Json).map_err(ApiProblem::unprocessable)
 }
 
 async fn clear(State(switch): State<FaultSwitch>) -> Json<FaultState> {
     Json(switch.clear())
+}
+
+/// The field of a [`FaultList`](tolerancia_wire::fault::FaultList).
+const LIST: &str = "faults";
+
+/// Reads one fault, or a list of them.
+fn read_all(mut body: Value) -> Result<Vec<FaultSpec>, ApiProblem> {
+    let Some(list) = body.get_mut(LIST).map(Value::take) else {
+        return Ok(vec![read(body)?]);
+    };
+    let Value::Array(list) = list else {
+        let detail = "\"faults\" is not a list: send for example {\"faults\":[{\"fault\":\"stale\"}]}";
+        return Err(ApiProblem::bad_request(detail));
+    };
+    if let Some(other) = body
+        .as_object()
+        .and_then(|fields| fields.keys().find(|name| *name != LIST))
+    {
+        return Err(ApiProblem::bad_request(format!(
+            "there is {other:?} beside \"faults\": put it into the fault that it belongs to, or leave it out"
+        )));
+    }
+    list.into_iter().map(read).collect()
 }
 
 /// Reads a fault. Serde ignores unknown fields of a tagged variant without fields, so they are looked for

@@ -1,6 +1,6 @@
 //! The process dies or stops: a signal that it sends to itself, as the kernel or an operator would.
 //!
-//! The answer to `PUT /fault` must still get out, so the signal comes a few milliseconds later, at the
+//! The answer to `PUT` or `POST /fault` must still get out, so the signal comes a few milliseconds later, at the
 //! instant that the answer names.
 
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use tolerancia_wire::Stamp;
 use tolerancia_wire::fault::Fault;
 use tolerancia_wire::time::mono_ns;
 
-use super::{Active, FaultSwitch};
+use super::FaultSwitch;
+use super::active::Active;
 
 /// From the answer to the signal.
 const DELAY: Duration = Duration::from_millis(10);
@@ -25,16 +26,15 @@ pub(super) const fn of(fault: &Fault) -> Option<Signal> {
     }
 }
 
-/// When a signal that is scheduled now will come.
-pub(super) fn due() -> Stamp {
-    let now = Stamp::now();
+/// When a signal that is scheduled at `now` will come.
+pub(super) fn due(now: Stamp) -> Stamp {
     Stamp {
         at: now.at + DELAY,
         mono_ns: now.mono_ns + u64::try_from(DELAY.as_nanos()).unwrap_or(0),
     }
 }
 
-/// Sends the fault's signal, if it has one, at its instant, unless it was cleared before. On a thread of its
+/// Sends the fault's signal, if it has one, at its instant, unless it was ended before. On a thread of its
 /// own: the runtime's timers are a millisecond coarse, and time to detect starts at that instant.
 pub(super) fn schedule(switch: FaultSwitch, active: Arc<Active>) {
     let Some(signal) = of(&active.fault.spec.fault) else {

@@ -11,13 +11,16 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tolerancia_core::ledger::{Stock, Versioned};
-use tolerancia_wire::fault::FaultState;
+use tolerancia_wire::fault::{Fault, FaultState};
 use tolerancia_wire::health::HealthState;
 use tolerancia_wire::inventory::{ReplicaInventory, ReplicaProduct};
 use tower::ServiceExt as _;
 
+use super::check::check_process;
 use super::*;
 use crate::shell::Shell;
+
+mod combined;
 
 fn product(name: &str) -> ReplicaProduct {
     let versions = (0..8).rev().map(|version| {
@@ -53,6 +56,7 @@ fn router(switch: &FaultSwitch) -> Router {
         uptime_s: 1.0,
         applied: [(0, 9)].into(),
         digest: None,
+        idle_ms: None,
         database: None,
         details: Default::default(),
     };
@@ -146,7 +150,7 @@ async fn what_is_refused_changes_nothing() {
 #[tokio::test]
 async fn without_permission_nobody_injects() {
     let switch = FaultSwitch::new("1", false, Some("secret"));
-    for method in ["GET", "PUT", "DELETE"] {
+    for method in ["GET", "PUT", "POST", "DELETE"] {
         assert_eq!(
             ask(&switch, method, "/fault", Some(json!({"fault": "stale"}))).await.0,
             404,
@@ -315,18 +319,19 @@ async fn child() {
 
 #[tokio::test]
 async fn crash_and_freeze_hit_the_process() {
-    let run = |fault: &str| {
+    let run = |body: Value| {
         tokio::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "fault::tests::child", "--nocapture"])
-            .env("FAULT_OF_CHILD", json!({"fault": fault}).to_string())
+            .env("FAULT_OF_CHILD", body.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap()
     };
-    // The answer gets out, then the process is gone.
-    let crashed = run("crash").wait_with_output().await.unwrap();
+    // The answer gets out, then the process is gone, whatever else is wrong with it.
+    let crash = json!({"faults": [{"fault": "latency"}, {"fault": "crash"}, {"fault": "stale"}]});
+    let crashed = run(crash).wait_with_output().await.unwrap();
     assert_eq!(crashed.status.signal(), Some(9));
     let answer = crashed
         .stderr
@@ -334,9 +339,10 @@ async fn crash_and_freeze_hit_the_process() {
         .find(|line| line.starts_with(b"{"))
         .unwrap();
     let answer: FaultState = serde_json::from_slice(answer).unwrap();
-    assert_eq!(answer.active.unwrap().spec.fault, Fault::Crash);
+    assert_eq!(answer.faults[1].spec.fault, Fault::Crash);
+    assert!(answer.faults[1].activated_at.mono_ns > answer.faults[2].activated_at.mono_ns);
 
-    let mut frozen = run("freeze");
+    let mut frozen = run(json!({"fault": "freeze"}));
     let mut lines = BufReader::new(frozen.stderr.take().unwrap()).lines();
     let state: FaultState = loop {
         let line = lines.next_line().await.unwrap().unwrap();

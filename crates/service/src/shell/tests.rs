@@ -39,6 +39,7 @@ fn health(status: HealthState) -> impl Fn() -> Health + Send + Sync + 'static {
         uptime_s: 0.0,
         applied: Default::default(),
         digest: None,
+        idle_ms: None,
         database: None,
         details: Default::default(),
     }

@@ -28,7 +28,8 @@ pub struct BufferConfig {
     pub capacity: usize,
     /// Writes per transaction.
     pub batch: usize,
-    /// How long a write may wait for others to share its transaction.
+    /// How long a write may wait for others to share its transaction. Verdicts and what comes before them wait for
+    /// nothing.
     pub linger: Duration,
     /// The pause after a first failure; it doubles with each further one …
     pub retry_min: Duration,

@@ -18,6 +18,8 @@ pub(super) struct Queue {
     inner: Mutex<Inner>,
     /// Something was pushed.
     pub(super) wake: Notify,
+    /// Something was pushed that is not to wait for company.
+    pub(super) hurry: Notify,
     /// The writer is to write what is left and end.
     pub(super) stop: CancellationToken,
 }
@@ -59,6 +61,7 @@ impl Queue {
                 }),
             }),
             wake: Notify::new(),
+            hurry: Notify::new(),
             stop: CancellationToken::new(),
         }
     }
@@ -82,9 +85,13 @@ impl Queue {
             }
             return false;
         }
+        let urgent = write.is_urgent();
         inner.waiting.push_back(write);
         inner.gauge();
         drop(inner);
+        if urgent {
+            self.hurry.notify_one();
+        }
         self.wake.notify_one();
         true
     }

@@ -70,6 +70,7 @@ impl Writer {
             if 0 < waiting && waiting < self.config.batch && !stop.is_cancelled() {
                 tokio::select! {
                     () = sleep(self.config.linger) => {}
+                    () = self.queue.hurry.notified() => {}
                     () = stop.cancelled() => {}
                 }
             }

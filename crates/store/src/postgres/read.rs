@@ -27,7 +27,7 @@ async fn all<T>(
 }
 
 pub(super) async fn statuses(connection: &mut PgConnection) -> Result<Vec<InstanceStatus>> {
-    let sql = "SELECT service, instance, status, phase, reason_kind, reason, since, since_mono_ns, pid
+    let sql = "SELECT service, instance, status, phase, reason_kind, reason, evidence::text, since, since_mono_ns, pid
                FROM instance_status ORDER BY service, instance";
     all(connection, query(sql), |c| {
         Ok(InstanceStatus {
@@ -51,7 +51,7 @@ macro_rules! transitions {
     ($filter:literal) => {
         concat!(
             "SELECT seq, at, at_mono_ns, service, instance, from_status, to_status, phase, reason_kind, reason,
-                    quorum_lost, ttd_ms, ttr_ms
+                    evidence::text, quorum_lost, quarantine_ms, ttd_ms, ttr_ms
              FROM failure_audit ",
             $filter,
             " ORDER BY seq DESC LIMIT $1"
@@ -82,6 +82,7 @@ pub(super) async fn transitions(
                 phase: c.word()?,
                 reason: c.reason()?,
                 quorum_lost: c.get()?,
+                quarantine_ms: c.get()?,
             },
             ttd_ms: c.get()?,
             ttr_ms: c.get()?,
@@ -233,6 +234,10 @@ impl<'a> Columns<'a> {
         Ok(Reason {
             kind: self.word()?,
             text: self.get()?,
+            evidence: match self.get::<Option<String>>()? {
+                Some(evidence) => from_json(&evidence)?,
+                None => Vec::new(),
+            },
         })
     }
 

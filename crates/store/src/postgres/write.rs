@@ -11,7 +11,7 @@ use super::value::{Time, text};
 use crate::error::StoreError;
 use crate::rows::AuditRow;
 use crate::store::Write;
-use crate::text::{integer, word};
+use crate::text::{evidence, integer, word};
 
 pub(super) async fn apply(connection: &mut PgConnection, writes: &[Write]) -> Result<(), Fault> {
     if writes.is_empty() {
@@ -49,12 +49,12 @@ async fn all(connection: &mut PgConnection, writes: &[Write]) -> Result<(), Faul
 
 async fn status(connection: &mut PgConnection, status: &InstanceStatus) -> Result<(), Fault> {
     let sql = "INSERT INTO instance_status
-                   (service, instance, status, phase, reason_kind, reason, since, since_mono_ns, pid)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                   (service, instance, status, phase, reason_kind, reason, since, since_mono_ns, pid, evidence)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb)
                ON CONFLICT (service, instance) DO UPDATE SET
                    status = excluded.status, phase = excluded.phase, reason_kind = excluded.reason_kind,
                    reason = excluded.reason, since = excluded.since, since_mono_ns = excluded.since_mono_ns,
-                   pid = excluded.pid";
+                   pid = excluded.pid, evidence = excluded.evidence";
     query(sql)
         .bind(text(&status.service))
         .bind(i16::from(status.instance.number()))
@@ -65,6 +65,7 @@ async fn status(connection: &mut PgConnection, status: &InstanceStatus) -> Resul
         .bind(Time(status.since.at))
         .bind(integer(status.since.mono_ns)?)
         .bind(status.pid.map(i64::from))
+        .bind(evidence(&status.reason.evidence))
         .execute(connection)
         .await?;
     Ok(())
@@ -74,8 +75,8 @@ async fn transition(connection: &mut PgConnection, row: &AuditRow) -> Result<(),
     // The same entry again only fills in times; another one with its number changes no row.
     let sql = "INSERT INTO failure_audit
                    (seq, at, at_mono_ns, service, instance, from_status, to_status, phase, reason_kind, reason,
-                    quorum_lost, ttd_ms, ttr_ms)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                    quorum_lost, ttd_ms, ttr_ms, evidence, quarantine_ms)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::jsonb, $15)
                ON CONFLICT (seq) DO UPDATE SET
                    ttd_ms = COALESCE(excluded.ttd_ms, failure_audit.ttd_ms),
                    ttr_ms = COALESCE(excluded.ttr_ms, failure_audit.ttr_ms)
@@ -96,6 +97,8 @@ async fn transition(connection: &mut PgConnection, row: &AuditRow) -> Result<(),
         .bind(t.quorum_lost)
         .bind(row.ttd_ms)
         .bind(row.ttr_ms)
+        .bind(evidence(&t.reason.evidence))
+        .bind(t.quarantine_ms)
         .execute(connection)
         .await?;
     if done.rows_affected() == 0 {

@@ -8,11 +8,18 @@ use super::write::in_transaction;
 use crate::migrations::{self, Migration};
 
 /// In order. One that was released never changes: add another.
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("../../migrations/sqlite/0001_initial.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: include_str!("../../migrations/sqlite/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "evidence",
+        sql: include_str!("../../migrations/sqlite/0002_evidence.sql"),
+    },
+];
 
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 

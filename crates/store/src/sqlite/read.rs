@@ -30,7 +30,7 @@ async fn all<T>(
 }
 
 pub(super) async fn statuses(connection: &Connection) -> Result<Vec<InstanceStatus>> {
-    let sql = "SELECT service, instance, status, phase, reason_kind, reason, since, since_mono_ns, pid
+    let sql = "SELECT service, instance, status, phase, reason_kind, reason, evidence, since, since_mono_ns, pid
                FROM instance_status ORDER BY service, instance";
     all(connection, sql, (), |c| {
         Ok(InstanceStatus {
@@ -61,8 +61,8 @@ pub(super) async fn transitions(
         "?2 IS NULL"
     };
     let sql = format!(
-        "SELECT seq, at, at_mono_ns, service, instance, from_status, to_status, phase, reason_kind, reason,
-                quorum_lost, ttd_ms, ttr_ms
+        "SELECT seq, at, at_mono_ns, service, instance, from_status, to_status, phase, reason_kind, reason, evidence,
+                quorum_lost, quarantine_ms, ttd_ms, ttr_ms
          FROM failure_audit WHERE {filter} ORDER BY seq DESC LIMIT ?1"
     );
     let params = params![rows(limit), instance.map(|id| i64::from(id.number()))];
@@ -78,6 +78,7 @@ pub(super) async fn transitions(
                 phase: c.word()?,
                 reason: c.reason()?,
                 quorum_lost: c.signed()? != 0,
+                quarantine_ms: c.optional_real()?,
             },
             ttd_ms: c.optional_real()?,
             ttr_ms: c.optional_real()?,
@@ -241,6 +242,10 @@ impl Columns<'_> {
         Ok(Reason {
             kind: self.word()?,
             text: self.text()?,
+            evidence: match self.optional_text()? {
+                Some(evidence) => from_json(&evidence)?,
+                None => Vec::new(),
+            },
         })
     }
 

@@ -14,7 +14,7 @@ use super::error::Fault;
 use crate::error::StoreError;
 use crate::rows::{AuditRow, OrderRow, RequestMetricsRow, VotingEvent, VotingKind};
 use crate::store::Write;
-use crate::text::{integer, json, key_part, order_step, word};
+use crate::text::{evidence, integer, json, key_part, order_step, word};
 
 /// Runs `work` in one transaction that holds the write lock from the start.
 pub(super) async fn in_transaction(
@@ -75,12 +75,12 @@ impl Batch<'_> {
     async fn status(&mut self, status: &InstanceStatus) -> Result<(), Fault> {
         self.run(
             "INSERT INTO instance_status
-                 (service, instance, status, phase, reason_kind, reason, since, since_mono_ns, pid)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                 (service, instance, status, phase, reason_kind, reason, since, since_mono_ns, pid, evidence)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (service, instance) DO UPDATE SET
                  status = excluded.status, phase = excluded.phase, reason_kind = excluded.reason_kind,
                  reason = excluded.reason, since = excluded.since, since_mono_ns = excluded.since_mono_ns,
-                 pid = excluded.pid",
+                 pid = excluded.pid, evidence = excluded.evidence",
             params![
                 status.service.as_str(),
                 i64::from(status.instance.number()),
@@ -90,7 +90,8 @@ impl Batch<'_> {
                 status.reason.text.as_str(),
                 rfc3339(status.since.at),
                 integer(status.since.mono_ns)?,
-                status.pid.map(i64::from)
+                status.pid.map(i64::from),
+                evidence(&status.reason.evidence)
             ],
         )
         .await
@@ -104,8 +105,8 @@ impl Batch<'_> {
             .run(
                 "INSERT INTO failure_audit
                      (seq, at, at_mono_ns, service, instance, from_status, to_status, phase, reason_kind, reason,
-                      quorum_lost, ttd_ms, ttr_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                      quorum_lost, ttd_ms, ttr_ms, evidence, quarantine_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                  ON CONFLICT (seq) DO UPDATE SET
                      ttd_ms = COALESCE(excluded.ttd_ms, failure_audit.ttd_ms),
                      ttr_ms = COALESCE(excluded.ttr_ms, failure_audit.ttr_ms)
@@ -124,7 +125,9 @@ impl Batch<'_> {
                     t.reason.text.as_str(),
                     i64::from(t.quorum_lost),
                     row.ttd_ms,
-                    row.ttr_ms
+                    row.ttr_ms,
+                    evidence(&t.reason.evidence),
+                    t.quarantine_ms
                 ],
             )
             .await?;

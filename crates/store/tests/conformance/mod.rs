@@ -21,7 +21,7 @@ use tolerancia_wire::status::{InstanceStatus, Verdict};
 pub use batch::*;
 pub use concurrency::*;
 pub use retention::*;
-use rows::{agreements, audit, dissent_order, dissent_stock, metrics, order, order_id, replica, stamp, status};
+use rows::{agreements, audit, dissent_order, dissent_stock, metrics, order, order_id, proven, replica, stamp, status};
 pub use values::*;
 
 /// Makes the tests, each with the attributes in brackets, if there are any. `$database` is evaluated for each of
@@ -35,6 +35,7 @@ macro_rules! suite {
             the_audit_is_newest_first_and_filtered
             an_audit_entry_is_written_once_and_its_number_is_taken
             audit_times_are_added_later
+            evidence_is_kept_with_its_reason
             request_metrics_come_by_second
             repeated_request_metrics_keep_the_larger_count
             voting_events_are_kept_once_and_newest_first
@@ -166,6 +167,38 @@ pub async fn audit_times_are_added_later(open: impl Open) {
         ..audit(1, 1)
     };
     assert_eq!(store.transitions(None, 10).await.unwrap()[1], other);
+}
+
+pub async fn evidence_is_kept_with_its_reason(open: impl Open) {
+    let store = open().await;
+    let mut entry = audit(2, 1);
+    entry.transition.reason = proven();
+    entry.transition.quarantine_ms = Some(6400.5);
+    let with = InstanceStatus {
+        reason: proven(),
+        ..status(1, Verdict::Off)
+    };
+    let writes = [
+        Write::Transition(audit(1, 1)),
+        Write::Transition(entry.clone()),
+        Write::Status(with.clone()),
+    ];
+    // Twice, as after a lost answer.
+    store.apply(&writes).await.unwrap();
+    store.apply(&writes).await.unwrap();
+    assert_eq!(store.statuses().await.unwrap(), [with]);
+    assert_eq!(store.transitions(None, 9).await.unwrap(), [entry.clone(), audit(1, 1)]);
+    // Times that are added leave it, and the next status has its own.
+    let times = |seq| Write::AuditTimes {
+        seq,
+        ttd_ms: Some(1.5),
+        ttr_ms: None,
+    };
+    store.apply(&[times(2)]).await.unwrap();
+    entry.ttd_ms = Some(1.5);
+    assert_eq!(store.transitions(None, 1).await.unwrap(), [entry]);
+    store.upsert_status(&status(1, Verdict::On)).await.unwrap();
+    assert_eq!(store.statuses().await.unwrap(), [status(1, Verdict::On)]);
 }
 
 pub async fn request_metrics_come_by_second(open: impl Open) {

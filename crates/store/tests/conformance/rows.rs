@@ -4,11 +4,12 @@
 
 use tolerancia_store::{AuditRow, OrderRow, RequestMetricsRow, VotingEvent, VotingKind};
 use tolerancia_wire::Stamp;
+use tolerancia_wire::core::detector::Seen;
 use tolerancia_wire::core::ledger::{Outcome, Stock};
 use tolerancia_wire::core::{OrderId, ReplicaId};
 use tolerancia_wire::evidence::Dissent;
 use tolerancia_wire::order::OrderStatus;
-use tolerancia_wire::status::{InstanceStatus, Phase, Reason, ReasonKind, Transition, Verdict};
+use tolerancia_wire::status::{Clue, InstanceStatus, Phase, Reason, ReasonKind, Transition, Verdict};
 use uuid::Uuid;
 
 pub fn replica(n: u8) -> ReplicaId {
@@ -24,9 +25,26 @@ pub fn stamp(n: u64) -> Stamp {
 }
 
 fn reason() -> Reason {
+    Reason::new(ReasonKind::Dissent, "dissent: PROD-001 at version 7")
+}
+
+/// A reason with two pieces of evidence.
+pub fn proven() -> Reason {
+    let clue = |ago_us: u64, what, from: &str, likelihood| Clue {
+        at: stamp(1_000_000 - ago_us).at,
+        ms_before: ago_us as f64 / 1e3,
+        what,
+        from: from.to_owned(),
+        count: u32::MAX,
+        weight: 0.25,
+        likelihood,
+    };
     Reason {
-        kind: ReasonKind::Dissent,
-        text: "dissent: PROD-001 at version 7".to_owned(),
+        evidence: vec![
+            clue(104_125, Seen::Late, "health check", 5.7038),
+            clue(7, Seen::Unreachable, "'; -- ñ \"$1\" ?1", -1e-7),
+        ],
+        ..Reason::new(ReasonKind::Late, "late")
     }
 }
 
@@ -53,6 +71,7 @@ pub fn audit(seq: u64, n: u8) -> AuditRow {
         phase: Phase::Probation,
         reason: reason(),
         quorum_lost: seq.is_multiple_of(2),
+        quarantine_ms: None,
     })
 }
 
@@ -132,3 +151,13 @@ pub fn order(id: OrderId, status: OrderStatus) -> OrderRow {
         updated: stamp(created + step * 100),
     }
 }
+
+/// `status(1, OFF)` and `audit(1, 1)` as they were written before there was evidence.
+pub const BEFORE: &str = "
+    INSERT INTO instance_status (service, instance, status, phase, reason_kind, reason, since, since_mono_ns, pid)
+    VALUES ('inventory-svc', 1, 'OFF', 'quarantine', 'dissent', 'dissent: PROD-001 at version 7',
+            '2023-11-14T22:13:20.000005Z', 5000, 7);
+    INSERT INTO failure_audit (seq, at, at_mono_ns, service, instance, from_status, to_status, phase, reason_kind,
+                               reason, quorum_lost)
+    VALUES (1, '2023-11-14T22:13:20.000001Z', 1000, 'inventory-svc', 1, 'ON', 'OFF', 'probation', 'dissent',
+            'dissent: PROD-001 at version 7', false)";

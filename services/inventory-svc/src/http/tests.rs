@@ -14,6 +14,7 @@ use tolerancia_wire::inventory::{ReplicaInventory, ReplicaProduct};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::idle::Idle;
 use crate::saver::Failing;
 
 #[derive(clap::Parser)]
@@ -64,8 +65,8 @@ fn replica() -> Replica {
     let service = args.service.prepared(name::INVENTORY).unwrap();
     let faults: FaultSwitch = service.faults();
     let health = {
-        let (view, failing) = (Arc::clone(&view), Failing::default());
-        move || crate::health(&service, &view, true, &failing)
+        let (view, idle, failing) = (Arc::clone(&view), Idle::default(), Failing::default());
+        move || crate::health(&service, &view, &idle, true, &failing)
     };
     Replica {
         router: crate::in_shell(health, Arc::clone(&view), faults).into_router(),
@@ -192,6 +193,7 @@ async fn nothing_is_answered_before_the_log_is_applied() {
     let health: Health = serde_json::from_slice(&body).unwrap();
     assert_eq!((status, health.status), (200, tolerancia_wire::health::HealthState::Up));
     assert_eq!(health.digest, Some(replica.ledger.digest().to_string()));
+    assert_eq!(health.idle_ms, Some(0));
     assert_eq!(
         (health.service.as_str(), health.instance.as_str()),
         ("inventory-svc", "2")
