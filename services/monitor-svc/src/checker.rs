@@ -1,39 +1,28 @@
-//! Health checks of one instance.
+//! Health checks of one instance: the I/O around [`Checks`], which decides when to ask and what counts.
 //!
 //! One connection is kept open, so its loss is seen at once. Checks overlap: each is an HTTP/2 stream of its
-//! own, and none waits for another. A check that is unanswered at the late bound counts as a miss then; it is
-//! waited for until the timeout only to learn how slow the instance is. After a miss of an instance that is
-//! ON the next check follows at once instead of with the next tick.
-//!
-//! The monitor's own host may stall. A timer that fires late is the sign of it: such a check gets its bound
-//! anew before it counts as late.
+//! own, and none waits for another.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout_at};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::ReplicaId;
-use tolerancia_core::detector::{Seen, UNREACHABLE_SPAN_NS};
-use tolerancia_core::lateness::Lateness;
+use tolerancia_core::checks::{Checks, ChecksConfig, Step};
+use tolerancia_core::detector::Seen;
 use tolerancia_service::link::{Answer, Link, LinkError, LinkState};
 use tolerancia_wire::health::Health;
 use tolerancia_wire::time::mono_ns;
 
-use crate::config::CheckConfig;
-
-/// A timer that fires later than this has been held up by the host, not by the instance.
-const OWN_STALL: Duration = Duration::from_millis(10);
-
 /// How long the first connection to an instance may take before its absence counts.
 const CONNECT: Duration = Duration::from_secs(1);
-
-/// Checks of one instance under way at most.
-const MOST_CHECKS: usize = 32;
 
 /// What a check, or the loss of the connection, showed.
 #[derive(Debug)]
@@ -47,13 +36,43 @@ pub(crate) struct Checked {
     pub health: Option<Health>,
 }
 
+/// What the judge lets the checker of an instance know.
+#[derive(Debug)]
+pub(crate) struct Cue {
+    on: AtomicBool,
+    missed: Notify,
+}
+
+impl Cue {
+    pub(crate) fn new(on: bool) -> Self {
+        Self {
+            on: AtomicBool::new(on),
+            missed: Notify::new(),
+        }
+    }
+
+    /// The verdict: only an instance that is ON is checked at once after a miss.
+    pub(crate) fn set_on(&self, on: bool) {
+        self.on.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether the instance is ON.
+    pub(crate) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
+
+    /// Somebody else saw a miss: check at once.
+    pub(crate) fn hasten(&self) {
+        self.missed.notify_one();
+    }
+}
+
 /// The task that checks one instance until shutdown.
 pub(crate) struct Checker {
     pub instance: ReplicaId,
     pub link: Link,
-    pub config: CheckConfig,
-    /// Whether the instance is ON: only then are misses followed by a fast re-check.
-    pub on: Arc<AtomicBool>,
+    pub config: ChecksConfig,
+    pub cue: Arc<Cue>,
     pub out: mpsc::Sender<Checked>,
 }
 
@@ -66,85 +85,62 @@ impl Checker {
             () = shutdown.cancelled() => return,
             _ = tokio::time::timeout(CONNECT, up) => {}
         }
-        let lateness = Mutex::new(Lateness::new(self.config.late_floor_ns, self.config.late_cap_ns));
         let mut link = self.link.changes();
         link.mark_unchanged();
-        let mut ticker = tokio::time::interval(self.config.interval);
-        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (missed, mut misses) = mpsc::channel::<()>(MOST_CHECKS);
-        let mut checks = FuturesUnordered::new();
-        let mut recheck: Option<Instant> = None;
+        let mut checks = Checks::new(self.config, mono_ns());
+        let mut asked = FuturesUnordered::new();
+        let mut open: BTreeMap<_, AbortHandle> = BTreeMap::new();
         loop {
-            let due = tokio::select! {
+            checks.set_on(self.cue.is_on());
+            // Answers first: what has come is not late.
+            tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
-                _ = ticker.tick() => true,
-                () = sleep_until(recheck.unwrap_or_else(Instant::now)), if recheck.is_some() => true,
-                Some(()) = misses.recv() => {
-                    recheck.get_or_insert_with(recheck_instant);
-                    false
+                Some(answer) = asked.next(), if !asked.is_empty() => {
+                    // Abandoned otherwise.
+                    if let Ok((id, at_ns, answer)) = answer {
+                        open.remove(&id);
+                        let (seen, health) = self.read(answer);
+                        if let Some(took_ns) = checks.answered(at_ns, id, !seen.is_miss()) {
+                            self.report(at_ns, seen, health, Some(took_ns)).await;
+                        }
+                    }
                 }
-                Some(()) = checks.next(), if !checks.is_empty() => false,
                 changed = link.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    let down = matches!(*link.borrow_and_update(), LinkState::Down { .. });
-                    if down {
-                        self.report(Seen::Unreachable, None, None).await;
-                        recheck.get_or_insert_with(recheck_instant);
+                    if matches!(*link.borrow_and_update(), LinkState::Down { .. }) {
+                        let now_ns = mono_ns();
+                        self.report(now_ns, Seen::Unreachable, None, None).await;
+                        checks.hasten(now_ns);
                     }
-                    false
                 }
-            };
-            if !self.on.load(Ordering::Relaxed) {
-                recheck = None;
-            }
-            if due {
-                recheck = recheck.filter(|at| *at > Instant::now());
-                if checks.len() < MOST_CHECKS {
-                    checks.push(self.check(&lateness, missed.clone()));
-                }
-            }
-        }
-    }
-
-    async fn check(&self, lateness: &Mutex<Lateness>, missed: mpsc::Sender<()>) {
-        let started = Instant::now();
-        let started_ns = mono_ns();
-        let bound = Duration::from_nanos(locked(lateness, |l| l.bound_ns()));
-        let request = self.link.get("/health");
-        tokio::pin!(request);
-        let mut deadline = started + bound;
-        let in_time = loop {
-            tokio::select! {
-                biased;
-                answer = &mut request => break Some(answer),
-                () = sleep_until(deadline) => {
-                    let now = Instant::now();
-                    if now - deadline <= OWN_STALL || now - started >= self.config.timeout {
-                        break None;
+                () = self.cue.missed.notified() => checks.hasten(mono_ns()),
+                () = tokio::time::sleep_until(instant(checks.next_ns())) => {
+                    let now_ns = mono_ns();
+                    for step in checks.poll(now_ns) {
+                        match step {
+                            Step::Start(id) => {
+                                let (abort, registration) = AbortHandle::new_pair();
+                                open.insert(id, abort);
+                                let link = &self.link;
+                                let ask = async move {
+                                    let answer = link.get("/health").await;
+                                    (id, mono_ns(), answer)
+                                };
+                                asked.push(Abortable::new(ask, registration));
+                            }
+                            Step::Late(_) => self.report(now_ns, Seen::Late, None, None).await,
+                            Step::Abandon(id) => {
+                                if let Some(abort) = open.remove(&id) {
+                                    abort.abort();
+                                }
+                            }
+                        }
                     }
-                    deadline = now + bound;
                 }
             }
-        };
-        if let Some(answer) = in_time {
-            let took_ns = mono_ns().saturating_sub(started_ns);
-            let (seen, health) = self.read(answer);
-            if !seen.is_miss() {
-                locked(lateness, |l| l.sample(took_ns));
-            }
-            self.report(seen, health, Some(took_ns)).await;
-            if seen.is_miss() {
-                // A full channel already asks for a re-check.
-                let _ = missed.try_send(());
-            }
-            return;
-        }
-        self.report(Seen::Late, None, None).await;
-        let _ = missed.try_send(());
-        if let Ok(Ok(_)) = timeout_at(started + self.config.timeout, request).await {
-            locked(lateness, |l| l.sample(mono_ns().saturating_sub(started_ns)));
         }
     }
 
@@ -160,10 +156,10 @@ impl Checker {
         }
     }
 
-    async fn report(&self, seen: Seen, health: Option<Health>, took_ns: Option<u64>) {
+    async fn report(&self, at_ns: u64, seen: Seen, health: Option<Health>, took_ns: Option<u64>) {
         let checked = Checked {
             instance: self.instance,
-            at_ns: mono_ns(),
+            at_ns,
             seen,
             took_ns,
             health,
@@ -173,11 +169,7 @@ impl Checker {
     }
 }
 
-fn recheck_instant() -> Instant {
-    Instant::now() + Duration::from_nanos(UNREACHABLE_SPAN_NS) + Duration::from_micros(500)
-}
-
-/// Runs `f` under the lock, which is held for a few arithmetic operations and never across an await.
-fn locked<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
-    f(&mut mutex.lock().unwrap_or_else(PoisonError::into_inner))
+/// When the monotonic clock shows `at_ns`; now, if it did already.
+fn instant(at_ns: u64) -> Instant {
+    Instant::now() + Duration::from_nanos(at_ns.saturating_sub(mono_ns()))
 }

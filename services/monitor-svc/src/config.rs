@@ -1,12 +1,17 @@
 //! The monitor's parameters. Every flag has an environment variable; the flag wins.
 
+mod detector;
+
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tolerancia_core::detector::{AccrualConfig, DetectorConfig, DetectorKind};
+use tolerancia_core::checks::ChecksConfig;
+use tolerancia_core::detector::DetectorConfig;
 use tolerancia_core::lifecycle::LifecycleConfig;
 use tolerancia_core::panel::PanelConfig;
 use tolerancia_service::config::ServiceArgs;
+
+pub use detector::DetectorArgs;
 
 /// Arguments of `tolerancia monitor-svc`.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,25 +36,9 @@ pub struct Args {
     #[arg(long, env = "LATE_CAP_MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub late_cap_ms: u64,
 
-    /// Which detector turns instances OFF: accrual or consecutive.
-    #[arg(long, env = "DETECTOR", default_value = "accrual")]
-    pub detector: DetectorKind,
-
-    /// Misses in a row that turn an instance OFF (detector `consecutive`).
-    #[arg(long, env = "CONSECUTIVE_FAILURES", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub consecutive_failures: u32,
-
-    /// Probability that a healthy instance's answer is a miss (detector `accrual`).
-    #[arg(long, env = "ACCRUAL_P0", default_value_t = 0.001)]
-    pub accrual_p0: f64,
-
-    /// Probability that a faulty instance's answer is a miss (detector `accrual`).
-    #[arg(long, env = "ACCRUAL_P1", default_value_t = 0.3)]
-    pub accrual_p1: f64,
-
-    /// Sum of log-likelihood ratios that turns an instance OFF (detector `accrual`).
-    #[arg(long, env = "ACCRUAL_THRESHOLD", default_value_t = 13.8)]
-    pub accrual_threshold: f64,
+    /// Which detector, and how.
+    #[command(flatten)]
+    pub detection: DetectorArgs,
 
     /// Good health checks in a row that turn an instance ON again.
     #[arg(long, env = "RECOVERY_THRESHOLD", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -71,9 +60,22 @@ pub struct Args {
     #[arg(long, env = "QUARANTINE_DECAY_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub quarantine_decay_ms: u64,
 
+    /// Time without any miss that an instance needs besides to be ON again, in milliseconds; it doubles with each
+    /// relapse.
+    #[arg(long, env = "PROBATION_CLEAN_MS", default_value_t = 800, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    pub probation_clean_ms: u64,
+
+    /// Longest such time, in milliseconds.
+    #[arg(long, env = "PROBATION_CLEAN_MAX_MS", default_value_t = 1700, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    pub probation_clean_max_ms: u64,
+
     /// How long a replica may stay behind the quorum before that counts as misses, in milliseconds.
     #[arg(long, env = "LAG_BUDGET_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
     pub lag_budget_ms: u64,
+
+    /// How long a replica may not be reading its log before that counts as misses, in milliseconds.
+    #[arg(long, env = "IDLE_BUDGET_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=600_000))]
+    pub idle_budget_ms: u64,
 
     /// Hours for which request metrics and voting events are kept in the database; 0: for ever.
     #[arg(long, env = "METRICS_RETENTION_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
@@ -82,52 +84,46 @@ pub struct Args {
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// What the health checks need to know.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CheckConfig {
-    pub interval: Duration,
-    pub timeout: Duration,
-    pub late_floor_ns: u64,
-    pub late_cap_ns: u64,
-}
-
 impl Args {
     /// The rules' parameters.
     ///
     /// # Errors
     /// When parameters contradict one another; the message names them.
     pub(crate) fn panel(&self) -> Result<PanelConfig> {
-        let accrual = AccrualConfig {
-            p0: self.accrual_p0,
-            p1: self.accrual_p1,
-            threshold: self.accrual_threshold,
-        };
-        if let Err(problem) = accrual.check() {
-            bail!("{problem}; set ACCRUAL_P0, ACCRUAL_P1 and ACCRUAL_THRESHOLD accordingly");
-        }
         if self.quarantine_min_ms > self.quarantine_max_ms {
             bail!(
-                "QUARANTINE_MIN_MS ({}) is above QUARANTINE_MAX_MS ({})",
+                "QUARANTINE_MIN_MS ({}) is above QUARANTINE_MAX_MS ({}): lower the first or raise the second",
                 self.quarantine_min_ms,
                 self.quarantine_max_ms
             );
         }
+        if self.probation_clean_ms > self.probation_clean_max_ms {
+            bail!(
+                "PROBATION_CLEAN_MS ({}) is above PROBATION_CLEAN_MAX_MS ({}): lower the first or raise the second",
+                self.probation_clean_ms,
+                self.probation_clean_max_ms
+            );
+        }
         Ok(PanelConfig {
             replicas: self.service.replicas,
-            detector: DetectorConfig {
-                kind: self.detector,
-                misses: self.consecutive_failures,
-                accrual,
-            },
+            detector: self.detection.config(self.health_check_interval_ms * NS_PER_MS)?,
             lifecycle: LifecycleConfig {
                 good_checks: self.recovery_threshold,
                 shadow_votes: self.shadow_votes,
                 quarantine_min_ns: self.quarantine_min_ms * NS_PER_MS,
                 quarantine_max_ns: self.quarantine_max_ms * NS_PER_MS,
                 decay_ns: self.quarantine_decay_ms * NS_PER_MS,
+                clean_min_ns: self.probation_clean_ms * NS_PER_MS,
+                clean_max_ns: self.probation_clean_max_ms * NS_PER_MS,
             },
             lag_budget_ns: self.lag_budget_ms * NS_PER_MS,
+            idle_budget_ns: self.idle_budget_ms * NS_PER_MS,
         })
+    }
+
+    /// The detector in force and its parameters in words, for the log.
+    pub(crate) fn describe_detector(&self, config: &DetectorConfig) -> String {
+        self.detection.describe(config)
     }
 
     /// How long request metrics and voting events are kept; none: for ever.
@@ -140,24 +136,24 @@ impl Args {
     ///
     /// # Errors
     /// When parameters contradict one another; the message names them.
-    pub(crate) fn checks(&self) -> Result<CheckConfig> {
+    pub(crate) fn checks(&self) -> Result<ChecksConfig> {
         if self.late_floor_ms > self.late_cap_ms {
             bail!(
-                "LATE_FLOOR_MS ({}) is above LATE_CAP_MS ({})",
+                "LATE_FLOOR_MS ({}) is above LATE_CAP_MS ({}): lower the first or raise the second",
                 self.late_floor_ms,
                 self.late_cap_ms
             );
         }
         if self.late_cap_ms > self.health_check_timeout_ms {
             bail!(
-                "LATE_CAP_MS ({}) is above HEALTH_CHECK_TIMEOUT_MS ({})",
+                "LATE_CAP_MS ({}) is above HEALTH_CHECK_TIMEOUT_MS ({}): lower the first or raise the second",
                 self.late_cap_ms,
                 self.health_check_timeout_ms
             );
         }
-        Ok(CheckConfig {
-            interval: Duration::from_millis(self.health_check_interval_ms),
-            timeout: Duration::from_millis(self.health_check_timeout_ms),
+        Ok(ChecksConfig {
+            interval_ns: self.health_check_interval_ms * NS_PER_MS,
+            timeout_ns: self.health_check_timeout_ms * NS_PER_MS,
             late_floor_ns: self.late_floor_ms * NS_PER_MS,
             late_cap_ns: self.late_cap_ms * NS_PER_MS,
         })
@@ -165,26 +161,4 @@ impl Args {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use clap::Parser as _;
-
-    use super::*;
-
-    #[derive(Debug, clap::Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    #[test]
-    fn history_is_kept_for_a_day_or_as_long_as_is_said() {
-        let keep =
-            |args: &[&str]| Cli::try_parse_from([&["monitor-svc"], args].concat()).map(|cli| cli.args.retention());
-        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
-        assert_eq!(keep(&[]).unwrap(), hours(24));
-        assert_eq!(keep(&["--metrics-retention-hours", "1"]).unwrap(), hours(1));
-        assert_eq!(keep(&["--metrics-retention-hours", "0"]).unwrap(), None);
-        assert!(keep(&["--metrics-retention-hours", "-1"]).is_err());
-    }
-}
+mod tests;

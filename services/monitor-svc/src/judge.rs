@@ -2,31 +2,29 @@
 //! to `instance-status` and to the store. No lock guards the rules, because nobody else touches them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tolerancia_bus::Producer;
 use tolerancia_core::ReplicaId;
-use tolerancia_core::detector::Seen;
+use tolerancia_core::detector::{DetectorConfig, Seen};
 use tolerancia_core::lifecycle::Phase as CorePhase;
-use tolerancia_core::panel::{Answers, CauseKind, Change, Panel};
+use tolerancia_core::panel::{Answers, Change, Panel, Position, TICK_NS};
 use tolerancia_service::config::name::INVENTORY;
 use tolerancia_store::{Buffer, Write};
 use tolerancia_wire::evidence::{Batch, Dissent, ErrorBody, ErrorRecord, Lie};
-use tolerancia_wire::status::{
-    InstanceStatus, Phase, Reason, ReasonKind, StatusBody, StatusRecord, Transition, Verdict,
-};
+use tolerancia_wire::status::{InstanceStatus, Phase, StatusBody, StatusRecord, Transition, Verdict};
 use tolerancia_wire::time::mono_ns;
+use tolerancia_wire::trace::TraceLine;
 use tolerancia_wire::{Stamp, topic};
 
-use crate::checker::Checked;
+use crate::checker::{Checked, Cue};
+use crate::control::Command;
+use crate::reason::reason;
 use crate::state::Shared;
-
-/// How often quarantines are looked at.
-const TICK: Duration = Duration::from_millis(20);
+use crate::trace::Tracer;
 
 /// How often all statuses are repeated on `instance-status`, in case a record was lost in an outage.
 const REPEAT: Duration = Duration::from_secs(10);
@@ -37,10 +35,13 @@ pub(crate) struct Judge {
     pub shared: Shared,
     pub producer: Producer,
     pub store: Buffer,
-    /// Per instance, whether it is ON, for its checker.
-    pub on: Vec<Arc<AtomicBool>>,
+    /// Per instance, what its checker is to know.
+    pub cues: Vec<Arc<Cue>>,
     pub seq: u64,
     pub source: String,
+    /// The parameters of all detectors.
+    pub detector: DetectorConfig,
+    pub tracer: Tracer,
 }
 
 impl Judge {
@@ -49,40 +50,69 @@ impl Judge {
         mut self,
         mut checks: mpsc::Receiver<Checked>,
         mut evidence: mpsc::Receiver<ErrorRecord>,
+        mut commands: mpsc::Receiver<Command>,
         shutdown: CancellationToken,
     ) {
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval(Duration::from_nanos(TICK_NS));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut repeat = tokio::time::interval(REPEAT);
+        let mut repeat = tokio::time::interval_at(Instant::now() + REPEAT, REPEAT);
         repeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(checked) = checks.recv() => self.checked(&checked),
                 Some(record) = evidence.recv() => self.evidence(record),
-                _ = tick.tick() => {
-                    for change in self.panel.tick(mono_ns()) {
-                        self.publish(change);
-                    }
-                }
-                _ = repeat.tick() => {
-                    for status in self.shared.read(|view| view.status.instances.clone()) {
-                        self.send_status(status);
-                    }
-                }
+                Some(command) = commands.recv() => self.obey(command),
+                _ = tick.tick() => self.tick(mono_ns()),
+                _ = repeat.tick() => self.send_all(),
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, now_ns: u64) {
+        for change in self.panel.tick(now_ns) {
+            self.publish(change);
+        }
+        if let Some(for_ns) = self.panel.take_stall() {
+            metrics::counter!("monitor_own_stalls_total").increment(1);
+            self.tracer.write(|| TraceLine::Stall { at_ns: now_ns, for_ns });
+        }
+    }
+
+    pub(crate) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Detector { kind, done } => {
+                self.panel.set_detector(&self.detector.of(kind));
+                self.shared.set_detector(kind);
+                tracing::info!(detector = %kind, "the detector was changed");
+                // Who asked may have gone.
+                let _ = done.send(());
             }
         }
     }
 
     pub(crate) fn checked(&mut self, checked: &Checked) {
         let instance = checked.instance;
-        let applied = checked.health.as_ref().map(|health| health.applied.values().sum());
+        let position = checked.health.as_ref().map(|health| Position {
+            applied: health.applied.values().sum(),
+            idle_ns: health.idle_ms.unwrap_or(0).saturating_mul(1_000_000),
+        });
         if let Some(health) = &checked.health {
             self.shared.seen_pid(instance, health.pid);
         }
-        let change = self.panel.check(checked.at_ns, instance, checked.seen, applied);
+        let (seen, change) = self.panel.check(checked.at_ns, instance, checked.seen, position);
         self.shared
-            .count_check(instance, checked.seen, checked.took_ns, self.panel.level(instance));
+            .count_check(instance, seen, checked.took_ns, self.panel.level(instance));
+        self.tracer.write(|| TraceLine::Check {
+            at_ns: checked.at_ns,
+            instance,
+            seen,
+            took_us: checked.took_ns.map(|ns| ns / 1000),
+        });
+        // What only the panel can tell, the checker could not know.
+        if seen == Seen::Stale {
+            self.hasten(instance);
+        }
         if let Some(change) = change {
             self.publish(change);
         }
@@ -135,6 +165,17 @@ impl Judge {
             return;
         }
         let now_ns = mono_ns();
+        self.tracer.write(|| TraceLine::Report {
+            at_ns: now_ns,
+            made_ns: made.mono_ns,
+            instance,
+            from: reporter.to_owned(),
+            good: batch.good,
+            good_first: batch.good_first,
+            late: batch.late,
+            failed: batch.failed,
+            lies: batch.lies(),
+        });
         for Lie { dissent, .. } in &batch.dissents {
             let product = match dissent {
                 Dissent::Stock { product, .. } => Some(product),
@@ -155,11 +196,22 @@ impl Judge {
         }
         let answers = Answers {
             good: batch.good,
+            good_first: batch.good_first,
             late: batch.late,
             failed: batch.failed,
         };
         if let Some(change) = self.panel.answers(now_ns, instance, reporter, answers) {
             self.publish(change);
+        }
+        // A hint from elsewhere: the monitor's own checks need not wait for their next tick to follow it.
+        if batch.late > 0 || batch.failed > 0 {
+            self.hasten(instance);
+        }
+    }
+
+    fn hasten(&self, instance: ReplicaId) {
+        if let Some(cue) = self.cues.get(instance.index()) {
+            cue.hasten();
         }
     }
 
@@ -168,20 +220,23 @@ impl Judge {
         let verdict = |on| if on { Verdict::On } else { Verdict::Off };
         let (from, to) = (verdict(change.was_on), verdict(change.is_on()));
         let phase = wire_phase(change.phase);
-        let reason = Reason {
-            kind: reason_kind(change.kind),
-            text: change.text,
-        };
+        let reason = reason(&change, stamp.at);
         self.seq += 1;
         let quorum_lost = self.panel.quorum_lost();
         let instance = change.instance;
-        if let Some(on) = self.on.get(instance.index()) {
-            on.store(to == Verdict::On, Ordering::Relaxed);
+        if let Some(cue) = self.cues.get(instance.index()) {
+            cue.set_on(to == Verdict::On);
         }
         if from == to {
             tracing::info!(instance = %instance, ?phase, reason = reason.text, "phase");
         } else {
             tracing::info!(instance = %instance, status = ?to, reason = reason.text, "verdict");
+            self.tracer.write(|| TraceLine::Verdict {
+                at_ns: stamp.mono_ns,
+                instance,
+                on: to == Verdict::On,
+                kind: reason.kind,
+            });
         }
         if quorum_lost && to == Verdict::Off && from == Verdict::On {
             tracing::error!(
@@ -210,6 +265,7 @@ impl Judge {
             phase,
             reason,
             quorum_lost,
+            quarantine_ms: change.quarantine_ns.map(|ns| ns as f64 / 1e6),
         };
         metrics::counter!("monitor_transitions_total", "instance" => instance.to_string(), "to" => format!("{to:?}"))
             .increment(1);
@@ -219,6 +275,13 @@ impl Judge {
         // The voter first: its next vote must not count the instance.
         self.send_status(status.clone());
         self.store.push(Write::Status(status));
+    }
+
+    /// Tells the voter the statuses of all instances.
+    pub(crate) fn send_all(&self) {
+        for status in self.shared.read(|view| view.status.instances.clone()) {
+            self.send_status(status);
+        }
     }
 
     fn send_status(&self, status: InstanceStatus) {
@@ -244,17 +307,5 @@ const fn wire_phase(phase: CorePhase) -> Phase {
         CorePhase::On => Phase::On,
         CorePhase::Quarantine { .. } => Phase::Quarantine,
         CorePhase::Probation => Phase::Probation,
-    }
-}
-
-const fn reason_kind(kind: CauseKind) -> ReasonKind {
-    match kind {
-        CauseKind::Misses(Seen::Unreachable) => ReasonKind::Unreachable,
-        CauseKind::Misses(Seen::Late) => ReasonKind::Late,
-        CauseKind::Misses(Seen::Stale) => ReasonKind::Stale,
-        CauseKind::Misses(Seen::Error | Seen::Good) => ReasonKind::Errors,
-        CauseKind::Dissent => ReasonKind::Dissent,
-        CauseKind::QuarantineOver => ReasonKind::QuarantineOver,
-        CauseKind::Recovered => ReasonKind::Recovered,
     }
 }

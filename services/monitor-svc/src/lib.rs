@@ -9,13 +9,17 @@
 mod audit;
 mod checker;
 mod config;
+mod control;
 mod http;
 mod ingest;
 mod judge;
+mod reason;
+mod restart;
 mod state;
+mod trace;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -25,34 +29,36 @@ use tokio_util::task::TaskTracker;
 use tolerancia_bus::Producer;
 use tolerancia_core::panel::Panel;
 use tolerancia_core::{ReplicaId, quorum};
-use tolerancia_service::config::name::{self, INVENTORY};
+use tolerancia_service::config::name;
 use tolerancia_service::link::Link;
 use tolerancia_service::requests::Requests;
 use tolerancia_service::shell::{self, Shell};
 use tolerancia_store::{Buffer, BufferConfig, Write, lazy_store};
 use tolerancia_wire::health::HealthState;
-use tolerancia_wire::status::{
-    InstanceStatus, Phase, Reason, ReasonKind, StatusBody, StatusRecord, SystemStatus, Verdict,
-};
+use tolerancia_wire::status::{SystemStatus, Verdict};
 use tolerancia_wire::time::mono_ns;
 use tolerancia_wire::{Stamp, topic};
 
 pub use config::Args;
 
 use crate::audit::Auditor;
-use crate::checker::Checker;
+use crate::checker::{Checker, Cue};
 use crate::ingest::Reader;
 use crate::judge::Judge;
 use crate::state::Shared;
+use crate::trace::Tracer;
 
 /// How long a queued status may wait for Kafka. It is repeated, so an old one need not linger.
 const STATUS_DELIVERY: Duration = Duration::from_secs(10);
+
+/// How long the start waits for Kafka to take the first statuses.
+const FIRST_STATUS: Duration = Duration::from_secs(2);
 
 /// The SQLite file in the data directory that the services of one host share, without `POSTGRES_URL`.
 const DATABASE: &str = "tolerancia.db";
 
 /// How long the audit of earlier runs may take to load; it is only shown.
-const AUDIT: Duration = Duration::from_secs(2);
+const AUDIT: Duration = Duration::from_secs(1);
 
 /// Evidence and checks that wait for the judge at most, and evidence that waits to be counted.
 const QUEUE: usize = 1024;
@@ -65,34 +71,36 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     args.service = args.service.prepared(name::MONITOR)?;
     let panel_config = args.panel()?;
     let check_config = args.checks()?;
+    tracing::info!(
+        detector = args.describe_detector(&panel_config.detector),
+        "the rule that judges"
+    );
     let replicas = args.service.replicas;
     let bus = args.service.bus();
     let prometheus = tolerancia_service::metrics::install();
 
+    // First of all: it connects while the rest is prepared.
+    let producer = Producer::new(&bus, STATUS_DELIVERY)?;
     tolerancia_bus::ensure_topics(&bus)
         .await
         .context("the monitor needs Kafka to start")?;
-    let known = last_statuses(&bus).await?;
-    let producer = Producer::new(&bus, STATUS_DELIVERY)?;
-    let (evidence_reader, reading) = Reader::open(&bus, topic::ERROR_QUEUE).await?;
-    let (metrics_reader, reading_metrics) = Reader::lazy(&bus, topic::REQUEST_METRICS);
     let database = lazy_store(
         args.service.postgres_url.as_deref(),
         &args.service.data_dir.join(DATABASE),
     );
+    let instances = restart::statuses(&bus, &database, replicas).await?;
+    let (evidence_reader, reading) = Reader::open(&bus, topic::ERROR_QUEUE).await?;
+    let (metrics_reader, reading_metrics) = Reader::lazy(&bus, topic::REQUEST_METRICS);
     let store = Buffer::start(Arc::clone(&database), BufferConfig::default());
 
-    let instances: Vec<InstanceStatus> = ReplicaId::all(replicas)
-        .map(|id| known.get(id.index()).cloned().flatten().unwrap_or_else(|| initial(id)))
-        .collect();
     // The database shows all instances from the start, not only those that something happened to.
     for status in &instances {
         store.push(Write::Status(status.clone()));
     }
     let is_on = |id: ReplicaId| instances[id.index()].status == Verdict::On;
     let panel = Panel::new(panel_config, mono_ns(), is_on);
-    let on: Vec<Arc<AtomicBool>> = ReplicaId::all(replicas)
-        .map(|id| Arc::new(AtomicBool::new(is_on(id))))
+    let cues: Vec<Arc<Cue>> = ReplicaId::all(replicas)
+        .map(|id| Arc::new(Cue::new(is_on(id))))
         .collect();
     let on_count = instances.iter().filter(|s| s.status == Verdict::On).count();
     let needed = quorum(replicas.into());
@@ -101,7 +109,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         quorum: needed,
         on: on_count,
         quorum_lost: on_count < needed,
-        detector: panel_config.detector.build().name().to_owned(),
+        detector: panel_config.detector.kind.to_string(),
         instances,
     });
     let first_seq = first_seq();
@@ -112,7 +120,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
             instance,
             link: Link::spawn(args.service.replica_addr(instance), shutdown.clone()),
             config: check_config,
-            on: Arc::clone(&on[instance.index()]),
+            cue: Arc::clone(&cues[instance.index()]),
             out: checked.clone(),
         };
         tasks.spawn(checker.run(shutdown.clone()));
@@ -132,23 +140,30 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     if let Some(keep) = args.retention() {
         tasks.spawn(ingest::prune(Arc::clone(&database), keep, shutdown.clone()));
     }
+    let tracer = Tracer::new();
+    let (detectors, commands) = control::routes(&args.service.faults(), shared.clone());
     let judge = Judge {
         panel,
         shared: shared.clone(),
         producer: producer.clone(),
         store: store.clone(),
-        on,
+        cues,
         seq: first_seq,
         source: args.service.source(),
+        detector: panel_config.detector,
+        tracer: tracer.clone(),
     };
     // It listens before the first verdict.
     let (auditor, reports) = Auditor::new(shared.clone(), store.clone(), &args.service.faults(), replicas);
-    tasks.spawn(judge.run(checks, evidence, shutdown.clone()));
+    judge.send_all();
+    tasks.spawn(judge.run(checks, evidence, commands, shutdown.clone()));
     tasks.spawn(auditor.run(shutdown.clone()));
     tasks.close();
-    // Before anybody is served, so that a listener who resumes finds what happened before this monitor started. The
-    // verdicts do not wait for it.
-    match tokio::time::timeout(AUDIT, database.transitions(None, state::MOST_TRANSITIONS)).await {
+    // Before anybody is served, so that a listener who resumes finds what happened before this monitor started, and
+    // so that a verdict that somebody sees is one that Kafka takes at once. The verdicts do not wait for it.
+    let earlier = tokio::time::timeout(AUDIT, database.transitions(None, state::MOST_TRANSITIONS));
+    let (earlier, ()) = tokio::join!(earlier, producer.flush(FIRST_STATUS));
+    match earlier {
         Ok(Ok(rows)) => shared.remember(rows, first_seq),
         Ok(Err(error)) => tracing::warn!(%error, "earlier transitions are not known"),
         Err(_) => tracing::warn!("earlier transitions are not known: the database takes too long"),
@@ -187,12 +202,15 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
             health
         }
     };
+    let traces = trace::routes(tracer, shared.clone(), panel_config, check_config, shutdown.clone());
     let routes = http::routes(http::App {
         shared,
         prometheus,
         shutdown: shutdown.clone(),
     })
-    .merge(reports);
+    .merge(reports)
+    .merge(detectors)
+    .merge(traces);
     let requests = Requests::start(ingest::own(store.clone(), &args.service));
     let router = Shell::new(health)
         .without_metrics()
@@ -209,38 +227,6 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         tracing::warn!(lost, "rows were not written before the end");
     }
     served
-}
-
-/// The verdicts that were in force when the last monitor stopped, by instance.
-async fn last_statuses(bus: &tolerancia_bus::BusConfig) -> Result<Vec<Option<InstanceStatus>>> {
-    let mut known: Vec<Option<InstanceStatus>> = Vec::new();
-    for message in tolerancia_bus::read_all(bus, topic::INSTANCE_STATUS).await? {
-        // A record that cannot be read is not a verdict.
-        if let Ok(record) = StatusRecord::from_bytes(&message.payload) {
-            let StatusBody::Status(status) = record.body;
-            let index = status.instance.index();
-            if known.len() <= index {
-                known.resize(index + 1, None);
-            }
-            known[index] = Some(status);
-        }
-    }
-    Ok(known)
-}
-
-fn initial(instance: ReplicaId) -> InstanceStatus {
-    InstanceStatus {
-        service: INVENTORY.to_owned(),
-        instance,
-        status: Verdict::On,
-        phase: Phase::On,
-        reason: Reason {
-            kind: ReasonKind::Initial,
-            text: "innocent until proven guilty".to_owned(),
-        },
-        since: Stamp::now(),
-        pid: None,
-    }
 }
 
 /// A number that no earlier run of the monitor has used: microseconds since 1970, below 2^53 until 2255.

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use tolerancia_core::ReplicaId;
-use tolerancia_core::detector::Seen;
+use tolerancia_core::detector::{DetectorKind, Seen};
 use tolerancia_store::AuditRow;
 use tolerancia_wire::activation::AuditEntry;
 use tolerancia_wire::status::{InstanceStatus, SystemStatus, Transition, Verdict};
@@ -203,6 +203,20 @@ impl Shared {
             if let Some(status) = view.status.instances.get_mut(instance.index()) {
                 status.pid = Some(pid);
             }
+        });
+    }
+
+    /// The detector that judges.
+    pub(crate) fn detector(&self) -> DetectorKind {
+        // The name is always one of a detector.
+        self.read(|view| view.status.detector.parse()).unwrap_or_default()
+    }
+
+    /// Shows another detector, without suspicion, since it has seen nothing yet.
+    pub(crate) fn set_detector(&self, kind: DetectorKind) {
+        self.write(|view| {
+            view.status.detector = kind.to_string();
+            view.counters.iter_mut().for_each(|counters| counters.level = 0.0);
         });
     }
 

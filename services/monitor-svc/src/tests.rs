@@ -8,20 +8,35 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 use tolerancia_bus::BusConfig;
-use tolerancia_core::detector::DetectorConfig;
+use tolerancia_core::detector::{DetectorConfig, DetectorKind, Seen};
 use tolerancia_core::lifecycle::LifecycleConfig;
 use tolerancia_core::panel::PanelConfig;
 use tolerancia_core::{ProductId, Stock};
 use tolerancia_wire::evidence::{Batch, Dissent, ErrorBody, ErrorRecord};
-use tolerancia_wire::status::Transition;
+use tolerancia_wire::status::{Clue, ReasonKind, Transition};
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::checker::Checked;
-use tolerancia_core::detector::Seen;
+use crate::control::Command;
+
+pub(crate) fn panel_config() -> PanelConfig {
+    PanelConfig {
+        replicas: 3,
+        detector: DetectorConfig::default(),
+        lifecycle: LifecycleConfig {
+            quarantine_min_ns: 1,
+            clean_min_ns: 0,
+            clean_max_ns: 0,
+            ..LifecycleConfig::default()
+        },
+        lag_budget_ns: 1_000_000_000,
+        idle_budget_ns: 500_000_000,
+    }
+}
 
 /// A judge whose Kafka is nowhere: verdicts must not need it.
-fn judge() -> (Judge, TempDir) {
+pub(crate) fn judge() -> (Judge, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let bus = BusConfig {
         bootstrap: "127.0.0.1:1".to_owned(),
@@ -31,31 +46,24 @@ fn judge() -> (Judge, TempDir) {
         replication: 1,
         extra: Vec::new(),
     };
-    let config = PanelConfig {
-        replicas: 3,
-        detector: DetectorConfig::default(),
-        lifecycle: LifecycleConfig {
-            quarantine_min_ns: 1,
-            ..LifecycleConfig::default()
-        },
-        lag_budget_ns: 1_000_000_000,
-    };
     let shared = Shared::new(SystemStatus {
         replicas: 3,
         quorum: 2,
         on: 3,
         quorum_lost: false,
         detector: "accrual".to_owned(),
-        instances: ReplicaId::all(3).map(initial).collect(),
+        instances: ReplicaId::all(3).map(restart::initial).collect(),
     });
     let judge = Judge {
-        panel: Panel::new(config, mono_ns(), |_| true),
+        panel: Panel::new(panel_config(), mono_ns(), |_| true),
         shared,
         producer: Producer::new(&bus, Duration::from_secs(1)).unwrap(),
         store: Buffer::start(lazy_store(None, &dir.path().join("t.db")), BufferConfig::default()),
-        on: (0..3).map(|_| Arc::new(AtomicBool::new(true))).collect(),
+        cues: (0..3).map(|_| Arc::new(Cue::new(true))).collect(),
         seq: 100,
         source: "monitor-svc".to_owned(),
+        detector: panel_config().detector,
+        tracer: Tracer::new(),
     };
     (judge, dir)
 }
@@ -64,7 +72,7 @@ fn product() -> ProductId {
     "PROD-001".parse().unwrap()
 }
 
-fn lie(instance: u8) -> Batch {
+pub(crate) fn lie(instance: u8) -> Batch {
     let stock = |available| Some(Stock { available, reserved: 0 });
     let dissent = Dissent::Stock {
         product: product(),
@@ -79,7 +87,7 @@ fn lie(instance: u8) -> Batch {
     }
 }
 
-fn report(batches: Vec<Batch>) -> ErrorRecord {
+pub(crate) fn report(batches: Vec<Batch>) -> ErrorRecord {
     ErrorRecord::new("voter-svc", ErrorBody::Evidence { batches })
 }
 
@@ -152,21 +160,85 @@ async fn the_way_back_needs_agreement_and_old_evidence_is_no_relapse() {
         health: None,
     };
     (0..10).for_each(|_| judge.checked(&good()));
-    assert!(
-        !judge.on[1].load(std::sync::atomic::Ordering::Relaxed),
-        "checks alone do not clear a liar"
-    );
+    assert!(!judge.cues[1].is_on(), "checks alone do not clear a liar");
     let agreed = Batch {
         agreed: vec![product(); 5],
         ..Batch::new(instance)
     };
     judge.evidence(report(vec![agreed]));
     judge.checked(&good());
-    assert!(judge.on[1].load(std::sync::atomic::Ordering::Relaxed));
+    assert!(judge.cues[1].is_on());
     judge.evidence(old);
     assert_eq!(judge.panel.on(), 3, "what was seen before the instance came back");
     judge.evidence(report(vec![lie(2)]));
     assert_eq!(judge.panel.on(), 2);
+}
+
+/// Answers that were reported and checks of the monitor's own, until the instance is OFF.
+fn convict(judge: &mut Judge, instance: u8) {
+    let instance = ReplicaId::new(instance).unwrap();
+    let failed = |failed| Batch {
+        failed,
+        ..Batch::new(instance)
+    };
+    judge.evidence(report(vec![failed(1)]));
+    let mut at_ns = mono_ns();
+    while judge.cues[instance.index()].is_on() {
+        // Far enough apart to be separate pieces of evidence, near enough to be no stall.
+        at_ns += 20_000_000;
+        judge.tick(at_ns);
+        judge.checked(&Checked {
+            instance,
+            at_ns,
+            seen: Seen::Error,
+            took_ns: None,
+            health: None,
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_tells_its_evidence_and_its_quarantine_wherever_it_is_shown() {
+    let (mut judge, _dir) = judge();
+    let (_, mut events) = judge.shared.subscribe(None);
+    convict(&mut judge, 2);
+    let off: Transition = events.recv().await.unwrap();
+    assert_eq!((off.to, off.reason.kind), (Verdict::Off, ReasonKind::Errors));
+    assert_eq!(off.quarantine_ms, Some(1e-6), "the shortest that is set here");
+    let clues = &off.reason.evidence;
+    let from: Vec<_> = clues.iter().map(|clue| clue.from.as_str()).collect();
+    assert_eq!((from[0], from[1]), ("voter-svc", "health check"));
+    for Clue {
+        at,
+        ms_before,
+        likelihood,
+        ..
+    } in clues
+    {
+        let ms = (off.stamp.at.as_microsecond() - at.as_microsecond()) as f64 / 1e3;
+        assert!((ms - ms_before).abs() < 1e-9 && *likelihood > 0.0, "{clues:?}");
+    }
+    let expected = serde_json::to_value(&off.reason).unwrap();
+    let router = app(&judge);
+    let (_, failures) = get(&router, "/failures").await;
+    assert_eq!(failures["failures"][0]["reason"], expected);
+    assert_eq!(failures["failures"][0]["quarantine_ms"], 1e-6);
+    let (_, status) = get(&router, "/status/inventory-svc/2").await;
+    assert_eq!(status["reason"], expected);
+}
+
+#[tokio::test]
+async fn the_detector_that_was_chosen_judges() {
+    let (mut judge, _dir) = judge();
+    let (_, mut events) = judge.shared.subscribe(None);
+    let (done, told) = tokio::sync::oneshot::channel();
+    let kind = DetectorKind::Consecutive;
+    judge.obey(Command::Detector { kind, done });
+    told.await.unwrap();
+    convict(&mut judge, 1);
+    let off = events.recv().await.unwrap();
+    assert!(off.reason.text.starts_with("consecutive"), "{}", off.reason.text);
+    assert_eq!(off.reason.evidence.len(), 3, "{:?}", off.reason.evidence);
 }
 
 #[tokio::test]

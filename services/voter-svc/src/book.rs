@@ -21,6 +21,8 @@ use crate::round::Finding;
 
 /// Lost connections count at most once per this time, in nanoseconds.
 const CUT: u64 = 50_000_000;
+/// No bad finding yet.
+const NONE: u32 = u32::MAX;
 /// Products named per batch of shadow votes.
 const MOST_AGREED: usize = 64;
 
@@ -75,6 +77,8 @@ struct Page {
     stale: Tally,
     dissents: Tally,
     named: Mutex<Named>,
+    /// How many good answers were pending when the first bad finding since the last batch came; [`NONE`]: none came.
+    good_first: AtomicU32,
     /// It has given a valid answer since this process started.
     met: AtomicBool,
     /// When a lost connection was last counted, on the caller's clock.
@@ -106,6 +110,7 @@ impl Book {
             stale: Tally::new(replica, "stale"),
             dissents: Tally::new(replica, "dissent"),
             named: Mutex::new(Named::new(replica)),
+            good_first: AtomicU32::new(NONE),
             met: AtomicBool::new(false),
             cut_at: AtomicU64::new(0),
         };
@@ -123,8 +128,8 @@ impl Book {
         match finding {
             Finding::Late | Finding::Failed | Finding::Unreachable if !met => return,
             Finding::Unreachable if !page.cut_counts(now_ns) => return,
-            Finding::Late => page.late.add(),
-            Finding::Failed | Finding::Unreachable => page.failed.add(),
+            Finding::Late => page.bad(&page.late),
+            Finding::Failed | Finding::Unreachable => page.bad(&page.failed),
             Finding::Good | Finding::Stale => {
                 if !met {
                     page.met.store(true, Ordering::Relaxed);
@@ -197,12 +202,25 @@ impl Book {
 }
 
 impl Page {
+    /// Counts a finding that is not good, and what was before the first of them.
+    fn bad(&self, tally: &Tally) {
+        if self.good_first.load(Ordering::Relaxed) == NONE {
+            let good = self.good.pending.load(Ordering::Relaxed);
+            // Another finding may have been first by now: as good a first.
+            let _ = self
+                .good_first
+                .compare_exchange(NONE, good, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        tally.add();
+    }
+
     fn take(&self) -> Batch {
         let named = std::mem::replace(&mut *self.named(), Named::new(self.replica));
         // The named ones carry the dissents; the tally's pending count only has to start anew.
         self.dissents.take();
         Batch {
             good: self.good.take(),
+            good_first: Some(self.good_first.swap(NONE, Ordering::Relaxed)).filter(|first| *first != NONE),
             late: self.late.take(),
             failed: self.failed.take(),
             stale: self.stale.take(),
@@ -268,6 +286,26 @@ mod tests {
         book.note(id(2), Finding::Good, MS);
         assert_eq!(book.take()[0].good, 1);
         assert_eq!(book.stats(id(2), true, true).good, 3);
+    }
+
+    #[test]
+    fn a_batch_says_how_many_good_answers_came_before_the_first_bad_one() {
+        let book = Book::new(3);
+        let first = |book: &Book| book.take().remove(0).good_first;
+        book.note(id(1), Finding::Good, 0);
+        assert_eq!(first(&book), None);
+        for finding in [
+            Finding::Good,
+            Finding::Good,
+            Finding::Late,
+            Finding::Good,
+            Finding::Failed,
+        ] {
+            book.note(id(1), finding, 0);
+        }
+        assert_eq!(first(&book), Some(2));
+        book.note(id(1), Finding::Failed, 0);
+        assert_eq!(first(&book), Some(0));
     }
 
     #[test]

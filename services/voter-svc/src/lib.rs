@@ -10,6 +10,7 @@
 //! | [`subject`], [`product`], [`inventory`] | what is voted on |
 //! | [`round`] | the rules of one vote: whom to ask again, when to give up, what was found out |
 //! | [`vote`] | runs a round over the connections |
+//! | [`late`] | how long each replica's answers may take |
 //! | [`voter`] | the replicas and all that outlives one vote |
 //! | [`book`], [`reporter`] | evidence about each replica, and its way to the monitor |
 //! | [`verdicts`] | which replicas count |
@@ -19,8 +20,10 @@
 pub mod book;
 pub mod catalogue;
 pub mod claims;
+mod config;
 pub mod http;
 pub mod inventory;
+pub mod late;
 pub mod product;
 pub mod reply;
 pub mod reporter;
@@ -50,8 +53,8 @@ use tolerancia_service::shell::{Shell, serve};
 use tolerancia_wire::health::{Health, HealthState};
 use tolerancia_wire::topic::ERROR_QUEUE;
 
-use crate::round::Patience;
-use crate::voter::{Rules, Voter};
+pub use crate::config::Args;
+use crate::voter::Voter;
 
 /// Evidence that Kafka has not taken within this time is too old to matter.
 const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -62,40 +65,13 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// How long the last evidence and metrics may take at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// What the voter can be told.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    /// What every service can be told.
-    #[command(flatten)]
-    pub service: ServiceArgs,
-
-    /// End of a vote, in milliseconds: without a quorum by then the answer is 503.
-    #[arg(long, env = "VOTING_TIMEOUT_MS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=60_000))]
-    pub voting_timeout_ms: u64,
-
-    /// A reply that takes longer counts as late, in milliseconds.
-    #[arg(long, env = "LATE_CAP_MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    pub late_cap_ms: u64,
-
-    /// How long a version that no other replica reaches may be lag, in milliseconds.
-    #[arg(long, env = "LAG_BUDGET_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    pub lag_budget_ms: u64,
-
-    /// Products per second that are voted on without a client.
-    #[arg(long, env = "SCRUB_RATE", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
-    pub scrub_rate: u32,
-
-    /// Votes per second on behalf of clients for which a replica that is OFF is asked all the same.
-    #[arg(long, env = "SHADOW_RATE", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub shadow_rate: u32,
-}
-
 /// Runs the voter until `shutdown`.
 ///
 /// # Errors
 /// When it cannot start: contradicting parameters, a port that cannot be listened on.
 pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let service = args.service.clone().prepared(name::VOTER)?;
+    let rules = args.rules()?;
     let shutdown = shutdown.child_token();
     // Before any counter is made: a counter made earlier would count into nothing.
     tolerancia_service::metrics::install();
@@ -105,14 +81,6 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     // Votes under way at shutdown still need their replicas.
     let connections = CancellationToken::new();
     let links = ReplicaId::all(service.replicas).map(|id| Link::spawn(service.replica_addr(id), connections.clone()));
-    let rules = Rules {
-        patience: Patience {
-            late: Duration::from_millis(args.late_cap_ms),
-            timeout: Duration::from_millis(args.voting_timeout_ms),
-        },
-        lag_budget: Duration::from_millis(args.lag_budget_ms),
-        shadow_rate: args.shadow_rate,
-    };
     let voter = Arc::new(Voter::new(links.collect(), rules));
 
     let tasks = TaskTracker::new();

@@ -1,13 +1,14 @@
 //! Evidence on its way to the monitor, in batches on `error-queue`.
 //!
 //! The first bad finding after a quiet time goes out at once, because detection waits for it. While
-//! something is wrong batches keep [`BUSY`] apart, otherwise [`QUIET`].
+//! something is wrong batches keep [`BUSY`] apart, otherwise [`QUIET`]. The rule is [`Pacing`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tolerancia_core::pacing::Pacing;
 use tolerancia_wire::Record;
 use tolerancia_wire::evidence::ErrorBody;
 
@@ -17,24 +18,34 @@ use crate::book::Book;
 const BUSY: Duration = Duration::from_millis(50);
 /// Time between batches while nothing is.
 const QUIET: Duration = Duration::from_secs(1);
+/// Timers count in whole milliseconds and fire late rather than early. Good findings must not wait longer for that.
+const TIMER: Duration = Duration::from_millis(1);
 
 /// Where the bytes of a record go, without waiting; `false`: there is no room for it.
 pub type Sink = Box<dyn Fn(Vec<u8>) -> bool + Send>;
 
 /// Reports until `shutdown`, and then once more.
 pub async fn report(book: Arc<Book>, source: String, sink: Sink, shutdown: CancellationToken) {
-    let mut next = Instant::now();
+    let clock = Clock(Instant::now());
+    let mut pacing = Pacing::new(nanos(BUSY), nanos(QUIET - TIMER));
     loop {
+        // Good findings wake nobody, for the sake of votes. One may be written down any moment from now.
+        pacing.noted(clock.now_ns(), false);
         let due = async {
             tokio::select! {
-                () = book.urgent() => sleep_until(next).await,
-                () = sleep_until(next + (QUIET - BUSY)) => {}
+                () = book.urgent() => {
+                    pacing.noted(clock.now_ns(), true);
+                    clock.reaches(pacing.due_ns()).await;
+                }
+                () = clock.reaches(pacing.due_ns()) => {}
             }
         };
         let stop = shutdown.run_until_cancelled(due).await.is_none();
-        next = Instant::now() + BUSY;
         let batches = book.take();
-        if !batches.is_empty() {
+        if batches.is_empty() {
+            pacing.nothing();
+        } else {
+            pacing.sent(clock.now_ns());
             let record = Record::new(source.as_str(), ErrorBody::Evidence { batches });
             if !sink(record.to_bytes()) {
                 book.dropped();
@@ -44,6 +55,26 @@ pub async fn report(book: Arc<Book>, source: String, sink: Sink, shutdown: Cance
             return;
         }
     }
+}
+
+/// Nanoseconds since the reporter began.
+struct Clock(Instant);
+
+impl Clock {
+    fn now_ns(&self) -> u64 {
+        nanos(self.0.elapsed())
+    }
+
+    async fn reaches(&self, at_ns: Option<u64>) {
+        match at_ns {
+            Some(at_ns) => sleep_until(self.0 + Duration::from_nanos(at_ns)).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -106,6 +137,20 @@ mod tests {
         shutdown.cancel();
         assert_eq!(next(&mut records).await.1.good, 1, "nothing is lost at the end");
         assert!(records.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_at_an_empty_book_delays_no_bad_finding() {
+        let (book, shutdown) = (Arc::new(Book::new(3)), CancellationToken::new());
+        let mut records = start(&book, &shutdown);
+        let id = ReplicaId::new(1).unwrap();
+        tokio::time::sleep(QUIET).await;
+        book.note(id, Finding::Stale, 1);
+        book.note(id, Finding::Failed, 1);
+        let (waited, batch) = next(&mut records).await;
+        assert_eq!((batch.stale, batch.failed), (1, 1));
+        assert!(waited < Duration::from_millis(2), "{waited:?}");
+        shutdown.cancel();
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,15 +10,24 @@
 //!   answer the next time; one that cannot be reached will not).
 //! * **Hopeless**: all counted replicas have answered or failed and none is worth asking again. Waiting for
 //!   the timeout would not change the result, so the vote is closed at once.
-//! * **Late**: unanswered for longer than the late bound. It counts the moment the bound has passed, not
-//!   when the answer finally comes or the vote ends.
+//! * **Late**: unanswered for longer than the replica's late bound. It counts the moment the bound has passed,
+//!   not when the answer finally comes or the vote ends.
+//! * **An own stall** makes nobody late: answers may wait unread while this process stands still. Whoever is
+//!   awaited then has the bound anew, once per question, even beyond the end of the vote. So a replica that
+//!   never answers is late after two bounds and what held this process up at their ends, however often it
+//!   stalls.
+
+mod seat;
 
 use std::time::Duration;
 
+use tolerancia_core::checks::OWN_STALL_NS;
 use tolerancia_core::{ProductId, ReplicaId};
 use tolerancia_wire::evidence::Dissent;
 use tolerancia_wire::inventory::Said;
 
+use self::seat::Last;
+pub use self::seat::Seat;
 use crate::subject::{Subject, Voice};
 
 /// Pause before laggards are asked again for the first time.
@@ -28,18 +37,8 @@ pub const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// 500 writes/s pass by in 16 ms. A longer pause steps over that window.
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 
-/// How often a replica that answered with a server error is asked again in one vote: more would turn an
-/// overload into a storm.
-const MOST_RETRIES: u8 = 3;
-
-/// The bounds of waiting.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// An answer that takes longer counts as late.
-    pub late: Duration,
-    /// End of the vote.
-    pub timeout: Duration,
-}
+/// A tick that comes later than this after the instant it was asked for was held up by this process.
+const OWN_STALL: Duration = Duration::from_nanos(OWN_STALL_NS);
 
 /// What came back from a replica.
 #[derive(Debug, Clone)]
@@ -76,107 +75,52 @@ pub enum Finding {
     Agreed(ProductId),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
-    NotAsked,
-    Waiting,
-    Valid,
-    Invalid,
-    Error(u16),
-    Unreachable,
-}
-
-/// One replica's part in a vote.
-#[derive(Debug, Clone)]
-pub struct Seat {
-    replica: ReplicaId,
-    counts: bool,
-    last: Last,
-    asked_at: Duration,
-    late: bool,
-    judged: bool,
-    retries: u8,
-}
-
-impl Seat {
-    /// A seat for a replica that is asked when the vote starts if `asked`.
-    #[must_use]
-    pub const fn new(replica: ReplicaId, counts: bool, asked: bool) -> Self {
-        Self {
-            replica,
-            counts,
-            last: if asked { Last::Waiting } else { Last::NotAsked },
-            asked_at: Duration::ZERO,
-            late: false,
-            judged: false,
-            retries: 0,
-        }
-    }
-
-    /// The replica.
-    #[must_use]
-    pub const fn replica(&self) -> ReplicaId {
-        self.replica
-    }
-
-    /// Whether an answer is outstanding.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        self.last == Last::Waiting
-    }
-
-    const fn is_overloaded(&self) -> bool {
-        matches!(self.last, Last::Error(500..))
-    }
-
-    fn answer(&self) -> String {
-        match self.last {
-            Last::NotAsked => "not asked".to_owned(),
-            Last::Waiting => "timeout".to_owned(),
-            Last::Valid => "ok".to_owned(),
-            Last::Invalid => "malformed".to_owned(),
-            Last::Error(status) => format!("error {status}"),
-            Last::Unreachable => "unreachable".to_owned(),
-        }
-    }
-}
-
 /// One vote. All times are since its start.
 #[derive(Debug)]
 pub struct Round<S> {
     subject: S,
     seats: Vec<Seat>,
-    patience: Patience,
+    timeout: Duration,
     pause: Duration,
     again_at: Option<Duration>,
     settled: bool,
+    timed_out: bool,
     findings: Vec<(ReplicaId, Finding)>,
 }
 
 impl<S: Subject> Round<S> {
-    /// A vote on `subject`; the seats are all configured replicas in the order of their numbers.
+    /// A vote on `subject` that ends after `timeout`; the seats are all configured replicas in the order of
+    /// their numbers.
     #[must_use]
-    pub fn new(subject: S, seats: Vec<Seat>, patience: Patience) -> Self {
+    pub fn new(subject: S, seats: Vec<Seat>, timeout: Duration) -> Self {
         let mut round = Self {
             subject,
             findings: Vec::with_capacity(seats.len() + 1),
             seats,
-            patience,
+            timeout,
             pause: FIRST_PAUSE,
             again_at: None,
             settled: false,
+            timed_out: false,
         };
         round.settle(Duration::ZERO);
         round
     }
 
-    /// Takes what came back from `replica`.
-    pub fn answer(&mut self, at: Duration, replica: ReplicaId, label: &str, outcome: &Outcome<impl AsRef<[u8]>>) {
+    /// Takes what came back from `replica`. Returns how long a valid answer took, where that can be told.
+    pub fn answer(
+        &mut self,
+        at: Duration,
+        replica: ReplicaId,
+        label: &str,
+        outcome: &Outcome<impl AsRef<[u8]>>,
+    ) -> Option<Duration> {
+        self.notice_stall(at);
         let seat = &mut self.seats[replica.index()];
-        if at.saturating_sub(seat.asked_at) > self.patience.late && !seat.late {
-            seat.late = true;
+        if seat.becomes_late(at) {
             self.findings.push((replica, Finding::Late));
         }
+        let took = seat.took(at);
         seat.last = match outcome {
             Outcome::Unreachable => {
                 self.findings.push((replica, Finding::Unreachable));
@@ -203,19 +147,22 @@ impl<S: Subject> Round<S> {
                 }
             }
         };
+        let valid = seat.last == Last::Valid;
         self.settle(at);
+        took.filter(|_| valid)
     }
 
     /// The time is `at`: says whom to ask again now.
     #[must_use]
     pub fn tick(&mut self, at: Duration) -> Vec<ReplicaId> {
+        self.notice_stall(at);
         for seat in &mut self.seats {
-            if seat.is_waiting() && !seat.late && at.saturating_sub(seat.asked_at) >= self.patience.late {
-                seat.late = true;
+            if seat.becomes_late(at) {
                 self.findings.push((seat.replica, Finding::Late));
             }
         }
-        if at >= self.patience.timeout {
+        if at >= self.timeout {
+            self.timed_out = true;
             self.close();
             return Vec::new();
         }
@@ -225,23 +172,28 @@ impl<S: Subject> Round<S> {
         self.again_at = None;
         let again = self.worth_asking();
         for &replica in &again {
-            let seat = &mut self.seats[replica.index()];
-            seat.retries += u8::from(seat.is_overloaded());
-            seat.last = Last::Waiting;
-            seat.asked_at = at;
+            self.seats[replica.index()].ask(at);
         }
         self.settle(at);
         again
     }
 
+    /// This process stood still until `ended`. One that shows by a late tick is noticed without being told.
+    pub fn stalled(&mut self, ended: Duration) {
+        for seat in &mut self.seats {
+            seat.renew(ended);
+        }
+    }
+
     /// When [`Round::tick`] must be called next at the latest.
     #[must_use]
     pub fn next_tick(&self) -> Duration {
-        let waiting = self.seats.iter().filter(|seat| seat.is_waiting() && !seat.late);
-        waiting
-            .map(|seat| seat.asked_at + self.patience.late)
-            .chain(self.again_at)
-            .fold(self.patience.timeout, Duration::min)
+        let due = self.seats.iter().filter_map(Seat::late_at).chain(self.again_at).min();
+        match due {
+            Some(due) if self.timed_out => due,
+            Some(due) => due.min(self.timeout),
+            None => self.timeout,
+        }
     }
 
     /// Whether the result stands: decided, or closed without a decision.
@@ -253,7 +205,9 @@ impl<S: Subject> Round<S> {
     /// Whether nothing more can come: settled, and nobody is awaited or the time is up.
     #[must_use]
     pub fn is_over(&self, at: Duration) -> bool {
-        self.settled && (at >= self.patience.timeout || !self.seats.iter().any(Seat::is_waiting))
+        let in_time = at < self.timeout;
+        let awaited = |seat: &Seat| seat.is_waiting() && (in_time || seat.is_owed_time());
+        self.settled && !self.seats.iter().any(awaited)
     }
 
     /// What is voted on.
@@ -285,6 +239,12 @@ impl<S: Subject> Round<S> {
                 newest: self.subject.newest(seat.replica),
             })
             .collect()
+    }
+
+    fn notice_stall(&mut self, at: Duration) {
+        if at.saturating_sub(self.next_tick()) > OWN_STALL {
+            self.stalled(at);
+        }
     }
 
     /// After any change: is it decided, who is to be asked again, is there hope?
@@ -343,10 +303,7 @@ impl<S: Subject> Round<S> {
     fn worth_asking(&self) -> Vec<ReplicaId> {
         let mut again = self.subject.ask_again();
         again.retain(|replica| !self.seats[replica.index()].is_waiting());
-        let overloaded = self
-            .seats
-            .iter()
-            .filter(|seat| seat.counts && seat.is_overloaded() && seat.retries < MOST_RETRIES);
+        let overloaded = self.seats.iter().filter(|seat| seat.is_worth_a_retry());
         again.extend(overloaded.map(|seat| seat.replica));
         again.sort_unstable();
         again.dedup();
@@ -356,5 +313,7 @@ impl<S: Subject> Round<S> {
 
 #[cfg(test)]
 mod lag_tests;
+#[cfg(test)]
+mod late_tests;
 #[cfg(test)]
 mod tests;

@@ -84,12 +84,6 @@ impl Stats {
         self.exported_scrubs.increment(votes);
     }
 
-    /// Votes on behalf of clients so far.
-    #[must_use]
-    pub fn votes(&self) -> u64 {
-        self.decided.load(Ordering::Relaxed) + self.no_quorum.load(Ordering::Relaxed)
-    }
-
     /// The body of `GET /voting-stats`.
     #[must_use]
     pub fn view(&self, instances: Vec<InstanceStats>, evidence_dropped: u64) -> VotingStats {

@@ -99,10 +99,7 @@ mod tests {
             instance: ReplicaId::new(n).unwrap(),
             status,
             phase: Phase::On,
-            reason: Reason {
-                kind: ReasonKind::Initial,
-                text: String::new(),
-            },
+            reason: Reason::new(ReasonKind::Initial, ""),
             since: Stamp::now(),
             pid: None,
         });

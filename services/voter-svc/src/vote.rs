@@ -16,7 +16,7 @@ use tolerancia_service::link::LinkError;
 use tolerancia_wire::time::mono_ns;
 
 use crate::product::ProductVote;
-use crate::round::{Finding, Outcome, Round};
+use crate::round::{Outcome, Round};
 use crate::subject::Subject;
 use crate::voter::{Purpose, Voter};
 
@@ -51,7 +51,7 @@ impl<S: Subject> Vote<S> {
     #[must_use]
     pub fn begin(voter: &Arc<Voter>, subject: S, path: Arc<str>, purpose: Purpose) -> Self {
         let start = Instant::now();
-        let round = Round::new(subject, voter.seats(purpose, mono_ns()), voter.rules().patience);
+        let round = Round::new(subject, voter.seats(purpose, mono_ns()), voter.rules().patience.timeout);
         let vote = Self {
             voter: Arc::clone(voter),
             purpose,
@@ -78,7 +78,8 @@ impl<S: Subject> Vote<S> {
     /// Judges the replies that are still to come, in the background.
     pub fn collect(mut self) {
         while let Some(Some((replica, outcome))) = self.asked.next().now_or_never() {
-            self.take(replica, &outcome);
+            let at = self.time();
+            self.take(at, replica, &outcome);
         }
         if self.round.is_over(self.start.elapsed()) {
             self.conclude();
@@ -112,14 +113,14 @@ impl<S: Subject> Vote<S> {
             Some(reply) = self.asked.next() => Some(reply),
             () = self.timer.as_mut() => None,
         };
-        self.voter.stalls.happened(self.timer.deadline(), Instant::now());
+        let at = self.time();
         match reply {
-            Some((replica, outcome)) => self.take(replica, &outcome),
+            Some((replica, outcome)) => self.take(at, replica, &outcome),
             None => {
-                for replica in self.round.tick(self.start.elapsed()) {
+                for replica in self.round.tick(at) {
                     self.ask(replica);
                 }
-                self.write_down();
+                self.write_down(mono_ns());
             }
         }
         let next = self.start + self.round.next_tick();
@@ -144,19 +145,27 @@ impl<S: Subject> Vote<S> {
         }));
     }
 
-    fn take(&mut self, replica: ReplicaId, outcome: &Outcome<Bytes>) {
-        let label = &self.voter.replicas()[replica.index()].label;
-        self.round.answer(self.start.elapsed(), replica, label, outcome);
-        self.write_down();
+    /// The time since the start. If this process stood still meanwhile, the round is told first: replies from
+    /// then have not been read yet.
+    fn time(&mut self) -> Duration {
+        let now = Instant::now();
+        if let Some(ended) = self.voter.stalls.since(self.start, self.timer.deadline(), now) {
+            self.round.stalled(ended);
+        }
+        now.saturating_duration_since(self.start)
     }
 
-    fn write_down(&mut self) {
+    fn take(&mut self, at: Duration, replica: ReplicaId, outcome: &Outcome<Bytes>) {
+        let from = &self.voter.replicas()[replica.index()];
         let now_ns = mono_ns();
+        if let Some(took) = self.round.answer(at, replica, &from.label, outcome) {
+            from.late.sample(now_ns, took);
+        }
+        self.write_down(now_ns);
+    }
+
+    fn write_down(&mut self, now_ns: u64) {
         for (replica, finding) in self.round.findings() {
-            // If this process stood still meanwhile, the replica was not late: its reply was not read.
-            if finding == Finding::Late && self.voter.stalls.since(self.start) {
-                continue;
-            }
             self.voter.book.note(replica, finding, now_ns);
         }
     }

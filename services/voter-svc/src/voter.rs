@@ -17,13 +17,25 @@ use tolerancia_wire::time::mono_ns;
 
 use crate::book::Book;
 use crate::catalogue::Catalogue;
-use crate::round::{Finding, Patience, Seat};
+use crate::late::LateBound;
+use crate::round::{Finding, Seat};
 use crate::stall::Stalls;
 use crate::stats::Stats;
 
 /// Votes that may wait for late replies at a time. Above it late replies are dropped uncounted: when so
 /// many are late there is evidence enough.
 const MOST_COLLECTORS: usize = 4096;
+
+/// The bounds of waiting for a reply: floor ≤ cap ≤ timeout.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// An answer that takes longer than its replica's adaptive bound counts as late; the lowest that this may be.
+    pub late_floor: Duration,
+    /// The highest that it may be.
+    pub late_cap: Duration,
+    /// End of the vote.
+    pub timeout: Duration,
+}
 
 /// The parameters of voting.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +65,8 @@ pub struct Replica {
     pub label: String,
     /// The connection to it.
     pub link: Link,
+    /// How long its answers may take.
+    pub late: LateBound,
     on: AtomicBool,
     /// When a client's vote last asked it although it was OFF.
     shadow_at: AtomicU64,
@@ -88,6 +102,9 @@ pub struct Voter {
 impl Voter {
     /// A voter over these connections, one per replica in the order of their numbers. Until the monitor
     /// has said otherwise all replicas are ON.
+    ///
+    /// # Panics
+    /// When the floor of the late bound is above its cap.
     #[must_use]
     pub fn new(links: Vec<Link>, rules: Rules) -> Self {
         let count = u8::try_from(links.len()).expect("replicas are numbered by one byte");
@@ -95,6 +112,7 @@ impl Voter {
             id,
             label: id.to_string(),
             link,
+            late: LateBound::new(rules.patience.late_floor, rules.patience.late_cap),
             on: AtomicBool::new(true),
             shadow_at: AtomicU64::new(0),
         });
@@ -164,7 +182,7 @@ impl Voter {
             .map(|replica| {
                 let on = replica.on.load(Ordering::Relaxed);
                 let asked = on || purpose == Purpose::Scrub || replica.shadow_is_due(now_ns, gap_ns);
-                Seat::new(replica.id, on, asked)
+                Seat::new(replica.id, on, asked, replica.late.get())
             })
             .collect()
     }

@@ -12,8 +12,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tolerancia_service::link::{Link, LinkState};
 use tolerancia_service::shell::Shell;
-use tolerancia_voter_svc::round::Patience;
-use tolerancia_voter_svc::scrub;
 use tolerancia_wire::evidence::Dissent;
 use tower::ServiceExt as _;
 
@@ -77,11 +75,8 @@ async fn a_hanging_replica_delays_nobody_and_is_late() {
 
 #[tokio::test]
 async fn a_late_lie_is_still_a_lie() {
-    let patience = Patience {
-        late: Duration::from_secs(20),
-        timeout: Duration::from_secs(20),
-    };
-    let mut system = System::with(patience).await;
+    let long = Duration::from_secs(20);
+    let mut system = System::with(long, long).await;
     let gate = Arc::new(Semaphore::new(0));
     system.replicas[2].stock("PROD-001", &[(7, 77)]);
     system.replicas[2].set(Manner::Gated(gate.clone()));
@@ -201,12 +196,9 @@ async fn what_a_quorum_does_not_know_does_not_exist() {
 
 #[tokio::test]
 async fn the_order_of_the_replies_does_not_matter() {
-    let patience = Patience {
-        late: Duration::from_secs(20),
-        timeout: Duration::from_secs(20),
-    };
+    let long = Duration::from_secs(20);
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        let system = System::with(patience).await;
+        let system = System::with(long, long).await;
         system.replicas[0].stock("PROD-001", &[(7, 99), (5, 11)]);
         let gates: Vec<_> = (0..3).map(|_| Arc::new(Semaphore::new(0))).collect();
         for (replica, gate) in system.replicas.iter().zip(&gates) {
@@ -274,24 +266,6 @@ async fn the_inventory_is_voted_on_product_by_product() {
         .collect();
     assert_eq!(products, [("PROD-001", 10), ("PROD-002", 20)]);
     system.evidence(2, |batch| !batch.dissents.is_empty()).await;
-}
-
-#[tokio::test]
-async fn the_scrub_finds_a_lie_without_a_query() {
-    let mut system = System::start().await;
-    system.replicas[2].set(Manner::Lies(5));
-    let stop = CancellationToken::new();
-    let names = tokio::spawn(scrub::inventory(system.voter.clone(), stop.clone()));
-    let products = tokio::spawn(scrub::products(system.voter.clone(), 100, stop.clone()));
-    system.evidence(3, |batch| !batch.dissents.is_empty()).await;
-    // Not only through the list: each product has its own turn too.
-    while system.voter.voting_stats().scrub_votes < 3 {
-        system.evidence(3, |batch| !batch.dissents.is_empty()).await;
-    }
-    assert_eq!(system.voter.voting_stats().votes, 0, "no client asked");
-    stop.cancel();
-    names.await.unwrap();
-    products.await.unwrap();
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl Place {
             on,
             quorum_lost,
             detector,
-            instances: ReplicaId::all(3).map(crate::initial).collect(),
+            instances: ReplicaId::all(3).map(crate::restart::initial).collect(),
         };
         Self {
             shared: Shared::new(status),
@@ -48,14 +48,11 @@ impl Place {
     fn verdict(&self, ms: u64, to: Verdict) {
         let from = if to == Verdict::On { Verdict::Off } else { Verdict::On };
         let instance = ReplicaId::new(1).unwrap();
-        let reason = Reason {
-            kind: ReasonKind::Late,
-            text: "because".to_owned(),
-        };
+        let reason = Reason::new(ReasonKind::Late, "because");
         let status = InstanceStatus {
             status: to,
             since: stamp(ms),
-            ..crate::initial(instance)
+            ..crate::restart::initial(instance)
         };
         let transition = Transition {
             seq: ms,
@@ -67,6 +64,7 @@ impl Place {
             phase: Phase::On,
             reason,
             quorum_lost: false,
+            quarantine_ms: None,
         };
         self.store.push(Write::Transition(transition.clone().into()));
         self.shared.transition(status, transition);
@@ -170,7 +168,9 @@ async fn a_report_by_http_and_later_verdicts_meet_in_the_entry() {
     (on.seq, on.stamp, on.from, on.to) = (4, after(1200), Verdict::Off, Verdict::On);
     for transition in [off, on] {
         place.store.push(Write::Transition(transition.clone().into()));
-        place.shared.transition(crate::initial(transition.instance), transition);
+        place
+            .shared
+            .transition(crate::restart::initial(transition.instance), transition);
     }
     let expected = [
         (1, None, None),

@@ -35,6 +35,7 @@ fn api() -> (Router, FakeLog) {
         uptime_s: 0.0,
         applied: Default::default(),
         digest: None,
+        idle_ms: None,
         database: None,
         details: Default::default(),
     };

@@ -13,10 +13,8 @@ use tolerancia_wire::inventory::ReplicaProduct;
 use super::*;
 use crate::product::ProductVote;
 
-const PATIENCE: Patience = Patience {
-    late: Duration::from_millis(200),
-    timeout: Duration::from_millis(300),
-};
+const LATE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The state of three replicas that apply the same events with different and changing lag.
 struct World {
@@ -77,9 +75,9 @@ fn vote(rng: &mut ChaCha8Rng, world: &World, on: usize) -> Ended {
     let product: ProductId = "PROD-001".parse().unwrap();
     let start = rng.random_range(500_000..1_500_000);
     let seats = ReplicaId::all(3)
-        .map(|id| Seat::new(id, id.index() < on, id.index() < on))
+        .map(|id| Seat::new(id, id.index() < on, id.index() < on, LATE))
         .collect();
-    let mut round = Round::new(ProductVote::new(product.clone(), 3), seats, PATIENCE);
+    let mut round = Round::new(ProductVote::new(product.clone(), 3), seats, TIMEOUT);
     // Answers on their way: arrival in µs since the start -> what arrives.
     let mut coming: BTreeMap<(u64, ReplicaId), Vec<u8>> = BTreeMap::new();
     let mut asked = 0;

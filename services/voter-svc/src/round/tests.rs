@@ -1,24 +1,23 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::json;
 
+use super::seat::MOST_RETRIES;
 use super::*;
 use crate::inventory::InventoryVote;
 use crate::product::ProductVote;
 
-const PATIENCE: Patience = Patience {
-    late: Duration::from_millis(200),
-    timeout: Duration::from_millis(300),
-};
+const LATE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_millis(300);
 
-fn id(n: u8) -> ReplicaId {
+pub(super) fn id(n: u8) -> ReplicaId {
     ReplicaId::new(n).unwrap()
 }
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn product() -> ProductId {
+pub(super) fn product() -> ProductId {
     "PROD-001".parse().unwrap()
 }
 
@@ -32,7 +31,7 @@ fn body(name: &str, n: u8, versions: &[(u64, u64)]) -> serde_json::Value {
     json!({"product_id": name, "instance": n.to_string(), "partition": 0, "applied": applied, "versions": versions})
 }
 
-fn says(n: u8, versions: &[(u64, u64)]) -> Outcome<Vec<u8>> {
+pub(super) fn says(n: u8, versions: &[(u64, u64)]) -> Outcome<Vec<u8>> {
     Outcome::Answer {
         status: if versions.is_empty() { 404 } else { 200 },
         body: body("PROD-001", n, versions).to_string().into_bytes(),
@@ -46,16 +45,16 @@ fn error(status: u16) -> Outcome<Vec<u8>> {
 /// A vote about one product in which the first `on` of three replicas count and all are asked.
 fn round(on: u8) -> Round<ProductVote> {
     let seats = ReplicaId::all(3)
-        .map(|id| Seat::new(id, id.number() <= on, true))
+        .map(|id| Seat::new(id, id.number() <= on, true, LATE))
         .collect();
-    Round::new(ProductVote::new(product(), 3), seats, PATIENCE)
+    Round::new(ProductVote::new(product(), 3), seats, TIMEOUT)
 }
 
-fn answer(round: &mut Round<impl Subject>, at: u64, n: u8, outcome: &Outcome<Vec<u8>>) {
+pub(super) fn answer(round: &mut Round<impl Subject>, at: u64, n: u8, outcome: &Outcome<Vec<u8>>) {
     round.answer(ms(at), id(n), &n.to_string(), outcome);
 }
 
-fn found(round: &mut Round<impl Subject>) -> Vec<(u8, Finding)> {
+pub(super) fn found(round: &mut Round<impl Subject>) -> Vec<(u8, Finding)> {
     round
         .findings()
         .map(|(replica, finding)| (replica.number(), finding))
@@ -219,6 +218,7 @@ fn unanswered_counts_as_late_once_and_when_the_bound_has_passed() {
 fn a_vote_ends_at_the_timeout_whoever_is_still_awaited() {
     let mut round = round(3);
     answer(&mut round, 1, 1, &says(1, &[(7, 10)]));
+    let _ = round.tick(ms(200));
     let _ = round.tick(ms(300));
     assert!(round.is_over(ms(300)));
     assert_eq!(round.subject().result(), None);
@@ -274,8 +274,8 @@ fn lists(n: u8, products: Lists<'_>) -> Outcome<Vec<u8>> {
 }
 
 fn inventory() -> Round<InventoryVote> {
-    let seats = ReplicaId::all(3).map(|id| Seat::new(id, true, true)).collect();
-    Round::new(InventoryVote::new(3), seats, PATIENCE)
+    let seats = ReplicaId::all(3).map(|id| Seat::new(id, true, true, LATE)).collect();
+    Round::new(InventoryVote::new(3), seats, TIMEOUT)
 }
 
 #[test]

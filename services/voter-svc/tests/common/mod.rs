@@ -1,4 +1,6 @@
 //! A system of test replicas with switchable behaviour, spoken to over loopback as the real ones are.
+// Not every test program needs all of it.
+#![allow(dead_code)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::link::{Link, LinkState};
 use tolerancia_voter_svc::reporter::{self, Sink};
-use tolerancia_voter_svc::round::Patience;
-use tolerancia_voter_svc::voter::{Rules, Voter};
+use tolerancia_voter_svc::voter::{Patience, Rules, Voter};
 use tolerancia_wire::evidence::{Batch, ErrorBody, ErrorRecord};
 use tower::ServiceExt as _;
 
@@ -162,14 +163,12 @@ impl Drop for System {
 impl System {
     /// Three replicas that know PROD-001 (version 7, 10 units; before that 11), all connected.
     pub async fn start() -> Self {
-        Self::with(Patience {
-            late: Duration::from_millis(200),
-            timeout: Duration::from_millis(300),
-        })
-        .await
+        let timeout = Duration::from_millis(300);
+        Self::with(Duration::from_millis(200), timeout).await
     }
 
-    pub async fn with(patience: Patience) -> Self {
+    /// The same with a late bound that does not adapt, and another end of votes.
+    pub async fn with(late: Duration, timeout: Duration) -> Self {
         let shutdown = CancellationToken::new();
         let (mut replicas, mut links, mut addrs) = (vec![], vec![], vec![]);
         for instance in 1..=3 {
@@ -201,7 +200,11 @@ impl System {
                 .unwrap();
         }
         let rules = Rules {
-            patience,
+            patience: Patience {
+                late_floor: late,
+                late_cap: late,
+                timeout,
+            },
             lag_budget: Duration::from_secs(1),
             shadow_rate: 10_000,
         };
