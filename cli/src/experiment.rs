@@ -102,6 +102,9 @@ async fn get<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) 
 
 /// Starts a system, measures it and stops it. `begun` tells whether there was one to measure.
 async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals, begun: &mut bool) -> Outcome {
+    // Of a system that is up, the experiment finds out by itself.
+    let fits = args.lab.fits(ports.replicas.into());
+    fits.map_err(|error| Failure::cannot(error.to_string()))?;
     let out = args.lab.out.clone();
     let log_file = out.join(LOG);
     let unusable =

@@ -14,6 +14,7 @@ mod load;
 mod outcome;
 mod services;
 mod signals;
+mod simulate;
 mod supervisor;
 mod up;
 
@@ -44,6 +45,8 @@ enum Command {
     Load(load::LoadCommand),
     /// Inject every fault under load, measure detection, masking and repair, and give a verdict.
     Experiment(experiment::ExperimentCommand),
+    /// Simulate thousands of trials of a fault in seconds, or compare the model with a recorded trace.
+    Simulate(tolerancia_lab::simulation::SimulateArgs),
     #[command(flatten)]
     Service(services::Service),
 }
@@ -75,6 +78,7 @@ async fn run(command: Command) -> Outcome {
         Command::Inject(command) => inject::run(command).await,
         Command::Load(args) => load::run(args).await,
         Command::Experiment(args) => experiment::run(args).await,
+        Command::Simulate(args) => simulate::run(args).await,
         Command::Service(service) => service.run().await,
     }
 }

@@ -7,6 +7,7 @@
 //! | [`scenario`] | what an experiment does, as a file |
 //! | [`experiment`] | carries a scenario out and always cleans up |
 //! | [`oracle`] | replays the log and compares it with everything clients were told |
+//! | [`simulation`] | the live rules on a virtual clock, and recorded traces |
 //! | [`statistics`] | quantiles and their uncertainty |
 //! | [`console`] | prints, even if nobody reads |
 //! | [`report`] | verdict, objectives and tables, for machines and for people |
@@ -22,5 +23,6 @@ pub mod load;
 pub mod oracle;
 pub mod report;
 pub mod scenario;
+pub mod simulation;
 pub mod statistics;
 mod ui;

@@ -8,10 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use tolerancia_core::detector::DetectorKind;
 use tolerancia_core::fault::{Fault, FaultSpec, Scope};
 
+mod case;
 mod file;
 
+pub use case::Case;
 pub use file::ScenarioError;
 
 /// A scenario file larger than this is none.
@@ -28,8 +31,11 @@ pub struct Scenario {
     pub quick: Pace,
     /// What clients do meanwhile.
     pub load: Load,
-    /// The faults, in this order.
-    pub faults: Vec<FaultSpec>,
+    /// The detectors that each fault is tried with, no one twice. The first is judged, the others are compared with
+    /// it. Empty: the one in force.
+    pub detectors: Vec<DetectorKind>,
+    /// What is broken, in this order. Empty: nothing is, and only the baseline is measured.
+    pub faults: Vec<Case>,
     /// What must hold.
     pub objectives: Objectives,
 }
@@ -37,9 +43,9 @@ pub struct Scenario {
 /// How much of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Pace {
-    /// Trials per fault, 1 to 1000.
+    /// Trials per fault and detector, 1 to 1000.
     pub trials: usize,
-    /// How long the healthy system is measured, 1 to 3600 s.
+    /// How long the healthy system is measured, 1 to 86,400 s.
     pub baseline: Duration,
     /// How long a fault stays after it was detected, 0 to 600 s.
     pub hold: Duration,
@@ -50,16 +56,28 @@ pub struct Pace {
 /// What clients do meanwhile, both open loop.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Load {
-    /// Voted queries per second, 0.1 to 100,000.
+    /// Voted queries per second, 0.1 to 100,000, or 0: none.
     pub queries_rps: f64,
-    /// Orders per second, 0.1 to 100,000.
+    /// Orders per second, 0.1 to 100,000, or 0: none.
     pub orders_rps: f64,
 }
 
 /// What must hold; detection and recovery of every fault, no lost or doubled order and equal replicas are
 /// asked for always.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Objectives {
+    /// What must hold for every fault that does not say otherwise.
+    #[serde(flatten)]
+    pub each: FaultObjectives,
+    /// At most so many wrong answers.
+    pub wrong_answers: u64,
+    /// At most so many false alarms.
+    pub false_alarms: u64,
+}
+
+/// What must hold for one fault.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FaultObjectives {
     /// Every time to detect is below this many milliseconds.
     pub ttd_max_ms: f64,
     /// 95 % of the answers during a fault take less than this many milliseconds.
@@ -68,21 +86,25 @@ pub struct Objectives {
     pub success_rate: f64,
     /// More than this share of the queries during a fault find a quorum, 0 to 1.
     pub quorum_rate: f64,
-    /// At most so many wrong answers.
-    pub wrong_answers: u64,
-    /// At most so many false alarms.
-    pub false_alarms: u64,
+    /// In no trial more changes of verdict while the fault is active; `None`: not asked for.
+    pub transitions_max: Option<u64>,
+    /// In no trial more returns to ON while the fault is active; `None`: not asked for.
+    pub readmissions_max: Option<u64>,
+    /// In no trial does repair take longer than the quarantine in force and so many milliseconds; `None`: not asked
+    /// for.
+    pub repair_over_quarantine_ms: Option<f64>,
 }
 
-impl Default for Objectives {
+impl Default for FaultObjectives {
     fn default() -> Self {
         Self {
             ttd_max_ms: 1000.0,
             p95_ms: 1000.0,
             success_rate: 0.99,
             quorum_rate: 0.95,
-            wrong_answers: 0,
-            false_alarms: 0,
+            transitions_max: None,
+            readmissions_max: None,
+            repair_over_quarantine_ms: None,
         }
     }
 }
@@ -93,6 +115,14 @@ impl Default for Load {
             queries_rps: 50.0,
             orders_rps: 10.0,
         }
+    }
+}
+
+impl Load {
+    /// Whether clients do nothing at all.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.queries_rps <= 0.0 && self.orders_rps <= 0.0
     }
 }
 
@@ -114,27 +144,30 @@ impl Pace {
 }
 
 impl Scenario {
-    /// The four classic faults: crash, latency, intermittent errors, incorrect answers. Equal to
-    /// `scenarios/classic.toml`.
+    /// All six faults, one at a time: crash, latency, intermittent errors, incorrect answers, freeze, staleness. Equal
+    /// to `scenarios/all.toml`.
     #[must_use]
-    pub fn classic() -> Self {
+    pub fn all() -> Self {
         let product = "PROD-001".parse().expect("a valid product id");
         let faults = [
             Fault::Crash,
             Fault::Latency { latency_ms: Some(1200) },
             Fault::Intermittent { probability: 0.5 },
             Fault::Incorrect { product },
+            Fault::Freeze,
+            Fault::Stale,
         ];
         let everything = |fault| FaultSpec {
             fault,
             scope: Scope::All,
         };
         Self {
-            name: "classic".to_owned(),
+            name: "all".to_owned(),
             pace: Pace::FULL,
             quick: Pace::QUICK,
             load: Load::default(),
-            faults: faults.into_iter().map(everything).collect(),
+            detectors: Vec::new(),
+            faults: faults.into_iter().map(|fault| everything(fault).into()).collect(),
             objectives: Objectives::default(),
         }
     }
@@ -144,6 +177,42 @@ impl Scenario {
     pub const fn pace(&self, quick: bool) -> Pace {
         if quick { self.quick } else { self.pace }
     }
+
+    /// The names of the faults, in their order, as the report has them: as short as tells one from another.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let names: Vec<String> = self.faults.iter().map(Case::name).collect();
+        let is_unique = |name: &String| names.iter().filter(|other| *other == name).count() == 1;
+        let chosen = names.iter().zip(&self.faults).map(|(name, case)| {
+            if is_unique(name) {
+                name.clone()
+            } else {
+                case.full_name()
+            }
+        });
+        chosen.collect()
+    }
+
+    /// Checks that a system of so many replicas has enough of them.
+    ///
+    /// # Errors
+    /// A message that names the fault which wants more.
+    pub fn fits(&self, replicas: usize) -> Result<(), ScenarioError> {
+        let large = self.faults.iter().find(|case| case.instances() > replicas);
+        large.map_or(Ok(()), |case| {
+            Err(ScenarioError::TooFew {
+                fault: case.name(),
+                wanted: case.instances(),
+                replicas,
+            })
+        })
+    }
+}
+
+/// The first detector that is named twice.
+pub(crate) fn named_twice(detectors: &[DetectorKind]) -> Option<DetectorKind> {
+    let twice = |(n, kind): &(usize, &DetectorKind)| detectors[..*n].contains(kind);
+    detectors.iter().enumerate().find(twice).map(|(_, kind)| *kind)
 }
 
 /// Reads a scenario file.

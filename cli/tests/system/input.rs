@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 use tolerancia_wire::core::Stock;
 use tolerancia_wire::topic;
@@ -92,19 +92,30 @@ async fn bad_requests_are_problems_and_change_nothing() {
         is_problem(system.http.delete(format!("{url}/health")), 405, "a method").await;
     }
     let fault = format!("{}/fault", system.inventory(1));
-    for body in [
-        r#"{"fault":"flood"}"#,
-        r#"{"fault":"intermittent","probability":1.5}"#,
-        r#"{"fault":"latency","latency_ms":0}"#,
-        r#"{"fault":"crash","scope":"queries"}"#,
+    for (methods, body) in [
+        ("PUT POST", r#"{"fault":"flood"}"#),
+        ("PUT POST", r#"{"fault":"intermittent","probability":1.5}"#),
+        ("PUT POST", r#"{"fault":"latency","latency_ms":0}"#),
+        ("PUT POST", r#"{"fault":"crash","scope":"queries"}"#),
+        ("PUT POST", r#"{"faults":[]}"#),
+        ("PUT POST", r#"{"faults":[{"fault":"stale"},{"fault":"stale"}]}"#),
+        ("PUT POST", r#"{"faults":[{"fault":"stale"},{"fault":"flood"}]}"#),
+        ("POST", r#"{"faults":[{"fault":"stale"}]}"#),
     ] {
-        let request = system
-            .http
-            .request(Method::PUT, &fault)
-            .header("content-type", JSON)
-            .body(body);
-        is_client_error(request, body).await;
+        for method in methods.split(' ') {
+            let request = system
+                .http
+                .request(method.parse().unwrap(), &fault)
+                .header("content-type", JSON)
+                .body(body);
+            is_client_error(request, body).await;
+        }
     }
+    let state: Value = system.get(&fault).await;
+    assert_eq!(
+        (&state["active"], &state["faults"]),
+        (&Value::Null, &Value::Array(Vec::new()))
+    );
     is_problem(
         system.http.get(format!("{}/failures?instance=9x", system.monitor())),
         400,
@@ -200,6 +211,7 @@ async fn arguments_out_of_range_are_refused_with_the_range() {
             "characters",
         ),
         (&["inject", "flood", "--instance", "1"], "flood"),
+        (&["inject", "clear", "--instance", "1", "--add"], "--add"),
         (&["load", "both", "--rps", "0"], "requests per second"),
         (&["load", "everything"], "query_inventory"),
         (&["up", "--replicas", "4"], "3, 5, 7"),

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod audit;
+mod detection;
 mod faults;
 mod guide;
 mod harness;

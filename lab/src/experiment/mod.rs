@@ -2,23 +2,34 @@
 //!
 //! 1. *Steady state*: every service healthy, every instance ON, a query and an order work.
 //! 2. *Baseline*: the load of the scenario on the healthy system.
-//! 3. Per fault and trial: an instance (in a random order, so that each rests), a random moment of the health-check cycle; inject, wait for the
-//!    monitor's own event, hold, clear (a crash is repaired by whoever supervises the process), wait for ON,
-//!    be steady again. The load runs throughout.
-//! 4. *Clean-up*, always: on success, on an error, on an interruption, on a panic. Faults that cannot be
-//!    cleared make the experiment fail.
+//! 3. Per fault, trial and detector: an instance (in a random order, so that each rests), or several at once; a random
+//!    moment of the health-check cycle; inject, wait for the monitor's own event, hold, clear (a crash is repaired by
+//!    whoever supervises the process), wait for ON, be steady again. The load runs throughout. Where detectors are
+//!    compared, each has its turn in every round of trials.
+//! 4. *Clean-up*, always: on success, on an error, on an interruption, on a panic. It ends all faults and puts the
+//!    detector in force that was so before. Where it fails, the experiment fails.
 //! 5. *Oracle*: the log, replayed, against everything that clients were told, and against every replica.
 //! 6. The report.
+//!
+//! What counts as time to detect of several instances is the last OFF, as recovery the last ON. Where fewer than a
+//! quorum stay healthy, clients must get no answer rather than a false one: the monitor's alarm is asked for then, not
+//! the clients' success. Two replicas that tell the same lie are beyond the faults that a system of three can mask:
+//! where several lie, each makes its lie up on its own, or is told to lie about another product.
 //!
 //! Exit codes of the command: 0 when every objective was met, 1 when one was missed, 2 when the experiment
 //! could not be carried out, 130 when it was interrupted (the report then says `aborted`).
 
 mod cleanup;
+mod course;
+mod detectors;
+mod hit;
 mod log;
 pub(crate) mod record;
+mod recorder;
 mod runner;
 mod sse;
 mod steady;
+mod telling;
 mod traffic;
 mod trial;
 mod turns;
@@ -28,28 +39,34 @@ mod watch;
 use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
+use tolerancia_core::detector::DetectorKind;
 use tolerancia_wire::Stamp;
 
 use crate::inject::InjectError;
 use crate::report;
-use crate::scenario::{self, Scenario, ScenarioError};
+use crate::scenario::{self, Scenario, ScenarioError, named_twice};
 
 /// Arguments of `tolerancia experiment`.
 #[derive(Debug, Clone, clap::Args)]
 // The command line may have a struct of the same name around this one.
 #[group(skip)]
 pub struct ExperimentArgs {
-    /// Fewer and shorter trials: about a minute in all.
+    /// Fewer and shorter trials: one to two minutes in all.
     #[arg(long)]
     pub quick: bool,
 
-    /// Trials per fault, 1 to 1000; overrides the scenario.
+    /// Trials per fault and detector, 1 to 1000; overrides the scenario.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub trials: Option<u16>,
 
-    /// The scenario, a TOML file; without it, the four classic faults.
+    /// The scenario, a TOML file; without it, all six faults, one at a time.
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+
+    /// Detectors to compare, switched between trials: the first is judged; overrides the scenario. Without it, the
+    /// one that the monitor uses.
+    #[arg(long, value_name = "DETECTOR,…", value_delimiter = ',')]
+    pub detectors: Vec<DetectorKind>,
 
     /// Seed of everything that is random; random if absent, and in the report.
     #[arg(long)]
@@ -58,6 +75,11 @@ pub struct ExperimentArgs {
     /// Where the report goes.
     #[arg(long, value_name = "DIR", default_value_os_t = default_out(), hide_default_value = true, help = "Where the report goes [default: results/<time>]")]
     pub out: PathBuf,
+
+    /// Keep everything that the monitor saw, in `trace.ndjson` in the out directory (for `tolerancia simulate
+    /// --trace`).
+    #[arg(long)]
+    pub record: bool,
 
     /// Print `report.json` instead of the table.
     #[arg(long)]
@@ -72,7 +94,15 @@ impl ExperimentArgs {
     /// When the scenario is not usable or the out directory cannot be written.
     pub fn check(&self) -> Result<(), ExperimentError> {
         self.usable()?;
-        report::remove(&self.out).map_err(|error| self.unwritable(&error))
+        report::remove(&self.out, recorder::FILE).map_err(|error| self.unwritable(&error))
+    }
+
+    /// Checks that a system of so many replicas has enough of them for the scenario.
+    ///
+    /// # Errors
+    /// When the scenario is not usable, or hits more instances at a time.
+    pub fn fits(&self, replicas: usize) -> Result<(), ExperimentError> {
+        Ok(self.plan()?.fits(replicas)?)
     }
 
     fn usable(&self) -> Result<(), ExperimentError> {
@@ -101,8 +131,14 @@ impl ExperimentArgs {
     fn plan(&self) -> Result<Scenario, ExperimentError> {
         let mut scenario = match &self.scenario {
             Some(path) => scenario::load(path)?,
-            None => Scenario::classic(),
+            None => Scenario::all(),
         };
+        if !self.detectors.is_empty() {
+            if let Some(kind) = named_twice(&self.detectors) {
+                return Err(ScenarioError::Detectors(kind).into());
+            }
+            scenario.detectors.clone_from(&self.detectors);
+        }
         if let Some(trials) = self.trials {
             scenario.pace.trials = trials.into();
             scenario.quick.trials = trials.into();
@@ -181,6 +217,12 @@ pub enum ExperimentError {
     /// The monitor's events cannot be read.
     #[error("the monitor's events cannot be read ({0}): detection is measured from them alone")]
     NoEvents(String),
+    /// The monitor's trace cannot be recorded.
+    #[error("the trace cannot be recorded: {0}; leave --record out to do without")]
+    NoTrace(String),
+    /// The detector cannot be switched.
+    #[error("the detector cannot be switched: {0}")]
+    Detector(String),
     /// The log cannot be read.
     #[error("the log cannot be checked: {0}")]
     Bus(#[from] tolerancia_bus::BusError),
@@ -190,8 +232,8 @@ pub enum ExperimentError {
          broker of `tolerancia up` is meant"
     )]
     OtherLog(String),
-    /// Faults may still be active.
-    #[error("clean-up failed: {0}; end it with `tolerancia inject clear --instance N`")]
+    /// Faults may still be active, or another detector in force.
+    #[error("clean-up failed: {0}")]
     Cleanup(String),
     /// A programming error; the faults were cleared all the same.
     #[error("the experiment stopped on an internal error: {0}")]
@@ -218,7 +260,6 @@ pub fn announce(args: &mut ExperimentArgs, target: &Target, failure: Option<Stri
         started: now,
         ended: now,
         target,
-        detector: String::new(),
         record: &record,
         transitions: &[],
         observations: &[],

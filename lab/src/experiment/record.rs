@@ -1,9 +1,10 @@
 //! What an experiment remembers while it runs; everything in the report is computed from this.
 
-use tolerancia_core::ReplicaId;
+use tolerancia_core::detector::DetectorKind;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::status::{Transition, Verdict};
 
+pub(crate) use super::hit::Hit;
 use crate::load::Operation;
 use crate::load::stats::End;
 use crate::oracle::Told;
@@ -26,18 +27,16 @@ pub(crate) struct Observation {
 #[derive(Debug, Clone)]
 pub(crate) struct Trial {
     /// Its fault's place in the scenario.
-    pub fault: usize,
-    pub instance: ReplicaId,
-    pub activated: Stamp,
-    /// The monitor's OFF.
-    pub detected: Option<Transition>,
-    /// Never for a crash: the process that had the fault is gone.
-    pub cleared: Option<Stamp>,
-    /// ON for good.
-    pub recovered: Option<Stamp>,
+    pub case: usize,
+    /// The detector in force.
+    pub detector: DetectorKind,
+    /// The instances that are hit at the same time, at least one.
+    pub hits: Vec<Hit>,
+    /// Whether the monitor said meanwhile that the quorum was lost.
+    pub alarmed: bool,
     /// When the system was steady again.
     pub over: Option<Stamp>,
-    /// Whether the monitor's audit was told of it, or at least asked to listen.
+    /// Whether the trace and the monitor's audit were told of it, or at least asked to listen.
     pub told: bool,
 }
 
@@ -52,42 +51,92 @@ impl Window {
     pub(crate) const fn holds(&self, ns: u64) -> bool {
         self.from_ns <= ns && ns <= self.to_ns
     }
+
+    /// From an instant to another, or open.
+    pub(super) fn of(from: Stamp, to: Option<Stamp>) -> Self {
+        Self {
+            from_ns: from.mono_ns,
+            to_ns: to.map_or(u64::MAX, |to| to.mono_ns),
+        }
+    }
 }
 
 impl Trial {
-    /// In which the instance's OFFs have an explanation: from activation to recovery; of a trial without one, to
-    /// the steady state after it, or open.
-    pub(crate) fn explained(&self) -> Window {
-        self.until(self.recovered.or(self.over))
+    /// Takes from the monitor's transitions what is known by now.
+    pub(crate) fn learn(&mut self, transitions: &[Transition]) {
+        for hit in &mut self.hits {
+            hit.learn(transitions);
+        }
+        let window = Window::of(self.activated(), self.recovered().or(self.over));
+        self.alarmed = transitions
+            .iter()
+            .any(|t| t.quorum_lost && window.holds(t.stamp.mono_ns));
+    }
+
+    /// When the first of its faults became active.
+    pub(crate) fn activated(&self) -> Stamp {
+        let all = self.hits.iter().map(|hit| hit.activated);
+        all.min_by_key(|stamp| stamp.mono_ns).unwrap_or_else(Stamp::now)
+    }
+
+    /// The OFF of the instance that was turned OFF last; `None` while one is still ON.
+    pub(crate) fn detected(&self) -> Option<&Transition> {
+        let all: Option<Vec<&Transition>> = self.hits.iter().map(|hit| hit.detected.as_ref()).collect();
+        all?.into_iter().max_by_key(|off| off.stamp.mono_ns)
+    }
+
+    /// When the last of its faults was cleared; never for a crash.
+    pub(crate) fn cleared(&self) -> Option<Stamp> {
+        self.last(|hit| hit.cleared)
+    }
+
+    /// When the last of its instances was ON for good.
+    pub(crate) fn recovered(&self) -> Option<Stamp> {
+        self.last(|hit| hit.recovered)
+    }
+
+    /// The latest of the instants, if all hits have one.
+    fn last(&self, when: impl Fn(&Hit) -> Option<Stamp>) -> Option<Stamp> {
+        let all: Option<Vec<Stamp>> = self.hits.iter().map(when).collect();
+        all?.into_iter().max_by_key(|stamp| stamp.mono_ns)
     }
 
     /// In which the fault is there for clients to suffer from: from activation to the end of the fault, which for
     /// a crash is the recovery. The healthy time after it would only dilute what was measured.
     pub(crate) fn during(&self) -> Window {
-        self.until(self.cleared.or(self.recovered).or(self.over))
+        Window::of(self.activated(), self.cleared().or(self.recovered()).or(self.over))
     }
 
-    fn until(&self, end: Option<Stamp>) -> Window {
-        Window {
-            from_ns: self.activated.mono_ns,
-            to_ns: end.map_or(u64::MAX, |end| end.mono_ns),
-        }
-    }
-
-    /// Time to detect, in milliseconds.
+    /// Time to detect, in milliseconds: until all instances are OFF.
     pub(crate) fn ttd_ms(&self) -> Option<f64> {
-        self.detected.as_ref().map(|off| off.stamp.ms_since(self.activated))
+        self.detected().map(|off| off.stamp.ms_since(self.activated()))
     }
 
-    /// Time to recovery, in milliseconds.
+    /// Time to recovery, in milliseconds: until all instances are ON.
     pub(crate) fn ttr_ms(&self) -> Option<f64> {
-        self.recovered.map(|on| on.ms_since(self.activated))
+        self.recovered().map(|on| on.ms_since(self.activated()))
     }
 
     /// Repair time, in milliseconds: from the end of the fault, which for a crash is the crash.
     pub(crate) fn repair_ms(&self) -> Option<f64> {
-        self.recovered
-            .map(|on| on.ms_since(self.cleared.unwrap_or(self.activated)))
+        self.recovered()
+            .map(|on| on.ms_since(self.cleared().unwrap_or_else(|| self.activated())))
+    }
+
+    /// How much longer than the quarantine in force repair took, in milliseconds, of the instance where it was most.
+    pub(crate) fn over_quarantine_ms(&self) -> Option<f64> {
+        let all: Option<Vec<f64>> = self.hits.iter().map(Hit::over_quarantine_ms).collect();
+        all?.into_iter().max_by(f64::total_cmp)
+    }
+
+    /// Changes of verdict of its instances while the faults were active.
+    pub(crate) fn transitions_while_active(&self) -> u64 {
+        self.hits.iter().map(|hit| hit.transitions_while_active).sum()
+    }
+
+    /// Returns of its instances to ON while the faults were active.
+    pub(crate) fn readmitted_while_active(&self) -> u64 {
+        self.hits.iter().map(|hit| hit.readmitted_while_active).sum()
     }
 }
 
@@ -95,6 +144,12 @@ impl Trial {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
     pub baseline: Option<Window>,
+    /// The detectors that trials are made with; the first is judged.
+    pub detectors: Vec<DetectorKind>,
+    /// The one that the monitor judges by; `None`: it was asked to change it and has not answered.
+    pub in_force: Option<DetectorKind>,
+    /// The one to put in force again at the end, if another one was.
+    pub restore: Option<DetectorKind>,
     /// Whether a fault was injected, or at least asked for.
     pub injected: bool,
     pub trials: Vec<Trial>,
@@ -115,102 +170,13 @@ pub(crate) fn is_on(transition: &Transition) -> bool {
 /// The OFFs of instances in which no fault was active: neither in this trial nor recovering from it.
 pub(crate) fn false_alarms<'a>(transitions: &'a [Transition], trials: &[Trial]) -> Vec<&'a Transition> {
     let explained = |off: &Transition| {
-        trials
-            .iter()
-            .any(|trial| trial.instance == off.instance && trial.explained().holds(off.stamp.mono_ns))
+        trials.iter().any(|trial| {
+            let hit = trial.hits.iter().find(|hit| hit.instance == off.instance);
+            hit.is_some_and(|hit| hit.explained(trial.over).holds(off.stamp.mono_ns))
+        })
     };
     transitions.iter().filter(|t| is_off(t) && !explained(t)).collect()
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use tolerancia_wire::status::{Phase, Reason, ReasonKind};
-
-    pub(crate) fn stamp(ms: u64) -> Stamp {
-        Stamp {
-            at: jiff::Timestamp::from_millisecond(1_700_000_000_000 + i64::try_from(ms).unwrap()).unwrap(),
-            mono_ns: ms * 1_000_000,
-        }
-    }
-
-    pub(crate) fn transition(instance: u8, ms: u64, to: Verdict) -> Transition {
-        let (from, phase, kind) = match to {
-            Verdict::On => (Verdict::Off, Phase::On, ReasonKind::Recovered),
-            Verdict::Off => (Verdict::On, Phase::Quarantine, ReasonKind::Unreachable),
-        };
-        Transition {
-            seq: ms,
-            stamp: stamp(ms),
-            service: "inventory-svc".to_owned(),
-            instance: ReplicaId::new(instance).unwrap(),
-            from,
-            to,
-            phase,
-            reason: Reason {
-                kind,
-                text: "because".to_owned(),
-            },
-            quorum_lost: false,
-        }
-    }
-
-    pub(crate) fn trial(instance: u8, activated: u64, detected: u64, cleared: Option<u64>, recovered: u64) -> Trial {
-        Trial {
-            fault: 0,
-            instance: ReplicaId::new(instance).unwrap(),
-            activated: stamp(activated),
-            detected: Some(transition(instance, detected, Verdict::Off)),
-            cleared: cleared.map(stamp),
-            recovered: Some(stamp(recovered)),
-            over: Some(stamp(recovered + 300)),
-            told: true,
-        }
-    }
-
-    #[test]
-    fn times_start_where_the_definitions_say() {
-        let latency = trial(1, 1000, 1150, Some(1700), 3000);
-        assert_eq!(latency.ttd_ms(), Some(150.0));
-        assert_eq!(latency.ttr_ms(), Some(2000.0));
-        assert_eq!(latency.repair_ms(), Some(1300.0));
-        let crash = trial(1, 1000, 1010, None, 3000);
-        assert_eq!(crash.repair_ms(), Some(2000.0));
-    }
-
-    #[test]
-    fn clients_suffer_only_while_the_fault_is_there() {
-        let latency = trial(1, 1000, 1150, Some(1700), 3000);
-        assert!(latency.during().holds(1_700_000_000) && !latency.during().holds(1_700_000_001));
-        assert!(latency.explained().holds(2_999_000_000));
-        let crash = trial(1, 1000, 1010, None, 3000);
-        assert_eq!(crash.during(), crash.explained());
-    }
-
-    #[test]
-    fn an_off_without_a_fault_is_a_false_alarm() {
-        let trials = [trial(1, 1000, 1150, Some(1700), 3000)];
-        let off = |instance, ms| transition(instance, ms, Verdict::Off);
-        let transitions = [
-            off(1, 999),
-            off(1, 1150),
-            off(2, 1200),
-            transition(1, 3000, Verdict::On),
-            // Off again after it had recovered.
-            off(1, 3100),
-        ];
-        let alarms: Vec<_> = false_alarms(&transitions, &trials)
-            .iter()
-            .map(|t| (t.instance.number(), t.seq))
-            .collect();
-        assert_eq!(alarms, [(1, 999), (2, 1200), (1, 3100)]);
-    }
-
-    #[test]
-    fn a_trial_that_was_cut_short_explains_what_follows() {
-        let mut trial = trial(1, 1000, 1150, None, 3000);
-        (trial.recovered, trial.over) = (None, None);
-        assert!(false_alarms(&[transition(1, 9000, Verdict::Off)], &[trial]).is_empty());
-    }
-}
+pub(crate) mod tests;

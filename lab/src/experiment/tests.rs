@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -26,6 +26,8 @@ struct Paper {
     active: bool,
     /// `PUT /fault` fails.
     stubborn: bool,
+    /// `PUT /detector` is not found.
+    fixed: bool,
 }
 
 impl Paper {
@@ -39,6 +41,8 @@ impl Paper {
             .route("/status", get(status))
             .route("/failures", get(async || Json(json!({ "failures": [] }))))
             .route("/events", get(events))
+            .route("/trace", get(trace))
+            .route("/detector", put(put_detector))
             .route("/inventory", get(async || Json(json!({ "products": [product()] }))))
             .route("/inventory/{product}", get(async || Json(product())))
             .route("/orders", post(async || (StatusCode::CREATED, Json(order()))))
@@ -95,6 +99,26 @@ async fn events() -> impl IntoResponse {
     axum::body::Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>())
 }
 
+/// Begins, and says nothing more.
+async fn trace() -> impl IntoResponse {
+    let begin = json!({ "type": "begin", "schema": 1, "at": "2026-01-01T00:00:00.000000Z", "mono_ns": 1, "replicas": 3,
+        "detector": "accrual", "interval_ms": 200, "timeout_ms": 1000, "late_floor_ms": 50, "late_cap_ms": 200,
+        "lag_budget_ms": 1000 });
+    let begin = futures_util::stream::once(async move { Ok::<_, std::io::Error>(format!("{begin}\n")) });
+    let rest = futures_util::stream::pending();
+    axum::body::Body::from_stream(futures_util::StreamExt::chain(begin, rest))
+}
+
+async fn put_detector(State(paper): State<Paper>, Json(body): Json<Value>) -> StatusCode {
+    let name = body["detector"].as_str().unwrap().to_owned();
+    paper.asked.lock().unwrap().push(format!("detector {name}"));
+    if paper.fixed {
+        StatusCode::NOT_FOUND
+    } else {
+        StatusCode::OK
+    }
+}
+
 fn product() -> Value {
     json!({ "product_id": "PROD-001", "version": 0, "available": 9, "reserved": 0, "fresh": true, "votes": ["1", "2"] })
 }
@@ -135,8 +159,10 @@ fn args(dir: &std::path::Path) -> ExperimentArgs {
         quick: false,
         trials: Some(1),
         scenario: Some(scenario),
+        detectors: Vec::new(),
         seed: Some(1),
         out: dir.join("out"),
+        record: false,
         json: false,
     }
 }
@@ -191,6 +217,79 @@ async fn an_error_clears_every_fault() {
 }
 
 #[tokio::test]
+async fn an_interruption_restores_the_detector_and_completes_the_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let (paper, shutdown) = (Paper::default(), CancellationToken::new());
+    let args = ExperimentArgs {
+        detectors: vec![DetectorKind::Consecutive, DetectorKind::Accrual],
+        record: true,
+        ..args(dir.path())
+    };
+    let target = paper.serve().await;
+    let interrupt = async {
+        paper.injected.notified().await;
+        // The answer of the replica is on its way.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        shutdown.cancel();
+    };
+    let (outcome, ()) = tokio::join!(carry_out(args.clone(), target, shutdown.clone()), interrupt);
+    assert_eq!(outcome.unwrap(), ExperimentOutcome::Aborted);
+    let asked = paper.asked.lock().unwrap().clone();
+    assert_eq!((asked[0].as_str(), asked[1].as_str()), ("detector consecutive", "put"));
+    assert_eq!(asked.last().unwrap(), "detector accrual");
+    let report = report(&args);
+    assert_eq!(report.environment.detector, "consecutive");
+    let entries: Vec<_> = report
+        .faults
+        .iter()
+        .map(|fault| (fault.detector.as_str(), fault.trials))
+        .collect();
+    assert_eq!(entries, [("consecutive", 1), ("accrual", 0)]);
+
+    let trace = std::fs::read_to_string(args.out.join("trace.ndjson")).unwrap();
+    let lines: Vec<Value> = trace.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["begin", "load", "fault"]);
+    assert_eq!(
+        (&lines[2]["detector"], &lines[2]["faults"][0]["fault"]),
+        (&"consecutive".into(), &"freeze".into())
+    );
+}
+
+#[tokio::test]
+async fn a_detector_that_cannot_be_switched_is_told_before_any_fault_is_injected() {
+    let dir = tempfile::tempdir().unwrap();
+    let paper = Paper {
+        fixed: true,
+        ..Paper::default()
+    };
+    let target = paper.serve().await;
+    let args = ExperimentArgs {
+        detectors: vec![DetectorKind::Consecutive],
+        ..args(dir.path())
+    };
+    let error = carry_out(args, target, CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains("FAULT_INJECTION=on"), "{error}");
+    assert!(
+        paper.asked().iter().all(|asked| asked.starts_with("detector")),
+        "{:?}",
+        paper.asked()
+    );
+}
+
+#[tokio::test]
+async fn more_instances_than_there_are_cannot_be_hit() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = args(dir.path());
+    let text = "name = 'short'\nfaults = [{ fault = 'freeze', instances = 5 }]";
+    std::fs::write(args.scenario.as_ref().unwrap(), text).unwrap();
+    args.fits(5).unwrap();
+    let target = Paper::default().serve().await;
+    let error = carry_out(args, target, CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains("freeze ×5"), "{error}");
+}
+
+#[tokio::test]
 async fn somebody_elses_fault_is_neither_measured_nor_cleared() {
     let dir = tempfile::tempdir().unwrap();
     let paper = Paper {
@@ -226,11 +325,11 @@ async fn no_older_report_stands_for_an_experiment_that_did_not_begin() {
     let target = Paper::default().serve().await;
     std::fs::create_dir_all(&args.out).unwrap();
     let names = ["report.json", "report.md", "report.html"];
-    for name in names {
+    for name in names.into_iter().chain(["trace.ndjson"]) {
         std::fs::write(args.out.join(name), "pass").unwrap();
     }
     args.check().unwrap();
-    for name in names {
+    for name in names.into_iter().chain(["trace.ndjson"]) {
         assert!(!args.out.join(name).exists(), "{name} is still there");
     }
     announce(&mut args, &target, None).unwrap();
@@ -265,6 +364,12 @@ fn mistakes_are_told_before_anything_starts() {
         ..good.clone()
     };
     assert!(out.check().unwrap_err().to_string().contains("--out"));
+
+    let twice = ExperimentArgs {
+        detectors: vec![DetectorKind::Accrual; 2],
+        ..good.clone()
+    };
+    assert!(twice.check().unwrap_err().to_string().contains("twice"));
 
     std::fs::write(good.scenario.as_ref().unwrap(), "name = 5").unwrap();
     let error = good.check().unwrap_err().to_string();

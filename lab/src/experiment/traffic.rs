@@ -71,7 +71,11 @@ impl Traffic {
         self.spawn(load.orders_rps, products, seed.wrapping_add(1), Operation::CreateOrder);
     }
 
+    /// Nothing, at a rate of 0.
     fn spawn(&self, rps: f64, products: Arc<[ProductId]>, seed: u64, operation: Operation) {
+        if rps <= 0.0 {
+            return;
+        }
         let clients = Arc::clone(&self.clients);
         let (stop, abort) = (self.stop.clone(), self.abort.clone());
         self.tasks.spawn(async move {

@@ -1,104 +1,152 @@
-//! One trial: break one instance, wait for the verdict, mend it, wait for the other verdict.
+//! One trial: break one instance or several, wait for the verdict, mend them, wait for the other verdict.
 
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join_all};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 use tolerancia_core::ReplicaId;
-use tolerancia_core::fault::{Fault, FaultSpec};
+use tolerancia_core::detector::DetectorKind;
+use tolerancia_core::fault::FaultSpec;
 use tolerancia_wire::Stamp;
+use tolerancia_wire::status::Transition;
 
-use super::record::{Trial, is_off, is_on};
+use super::hit::{DETECT, Hit, LINGER};
+use super::record::Trial;
 use super::runner::Lab;
 use super::{ExperimentError, cleanup};
-use crate::inject;
+use crate::inject::{self, InjectError};
+use crate::scenario::Case;
 
 /// The monitor's check cycle; a trial starts at a random moment of it.
 const CYCLE: Duration = Duration::from_millis(200);
-/// A fault that was not detected by then was not detected.
-const DETECT: Duration = Duration::from_secs(10);
-/// An instance that is not ON by then did not recover: the longest quarantine is 30 s, probation takes 1 s.
+/// An instance that is not ON by then did not recover: the longest quarantine is 30 s, probation takes 2 s.
 const RECOVER: Duration = Duration::from_secs(35);
 
 impl Lab {
-    /// Carries one trial out, up to the end of recovery; the steady state after it is the caller's.
+    /// Carries one trial out, up to the end of recovery; the steady state after it is the caller's. Returns its place.
     pub(super) async fn trial(
         &self,
-        fault: usize,
-        spec: &FaultSpec,
-        instance: ReplicaId,
+        (number, case): (usize, &Case),
+        detector: DetectorKind,
+        instances: &[ReplicaId],
         rng: &mut ChaCha8Rng,
-    ) -> Result<(), ExperimentError> {
+    ) -> Result<usize, ExperimentError> {
         sleep(CYCLE.mul_f64(rng.random())).await;
 
-        let url = &self.target.inventory_urls[instance.index()];
-        let token = self.target.fault_token.as_deref();
         self.about_to_inject();
-        let state = inject::put_fault(url, token, spec.clone()).await?;
-        let Some(active) = state.active else {
-            let answer = "that no fault is active".to_owned();
-            return Err(inject::InjectError::Refused {
-                url: url.clone(),
-                answer,
-            }
-            .into());
+        let injected = instances.iter().zip(&case.hits);
+        let injected = join_all(injected.map(async |(instance, specs)| self.inject(*instance, specs).await)).await;
+        let (hits, failed): (Vec<_>, Vec<_>) = injected.into_iter().partition(Result::is_ok);
+        let hits: Vec<Hit> = hits.into_iter().flatten().collect();
+        // What was injected is entered even if the rest could not be: its OFF is no false alarm.
+        let trial = if hits.is_empty() {
+            None
+        } else {
+            Some(self.enter(Trial {
+                case: number,
+                detector,
+                hits,
+                alarmed: false,
+                over: None,
+                told: false,
+            }))
         };
-        let activated = active.activated_at;
-        self.pid(instance, state.pid);
-        let trial = self.enter(Trial {
-            fault,
-            instance,
-            activated,
-            detected: None,
-            cleared: None,
-            recovered: None,
-            over: None,
-            told: false,
-        });
+        if let Some(Err(error)) = failed.into_iter().next() {
+            return Err(error.into());
+        }
+        let trial = trial.ok_or_else(|| ExperimentError::Internal("a fault hits no instance".to_owned()))?;
 
-        let detected = self
-            .watch()
-            .wait(DETECT, |t| {
-                t.instance == instance && is_off(t) && t.stamp.mono_ns >= activated.mono_ns
+        let watch = self.watch();
+        let detected = watch
+            .until(DETECT, |all| {
+                self.sketch(trial, all).is_some_and(|trial| trial.detected().is_some())
             })
             .await;
-        self.update(trial, |trial| trial.detected.clone_from(&detected));
-        if detected.is_some() {
+        self.learn(trial);
+        if detected {
             sleep(self.pace.hold).await;
         }
 
         // The process that crashed took its fault with it, and nobody here starts processes.
-        let cleared = match spec.fault {
-            Fault::Crash => None,
-            _ => {
-                let state = cleanup::clear_one(&self.target, instance, Some(state.pid)).await?;
-                Some(state.cleared_at.unwrap_or_else(Stamp::now))
+        if !case.is_crash() {
+            let clear = async |instance: &ReplicaId| {
+                let state = cleanup::clear_one(&self.target, *instance, self.known_pid(*instance)).await?;
+                Ok::<_, InjectError>((*instance, state.cleared_at.unwrap_or_else(Stamp::now)))
+            };
+            for (instance, at) in try_join_all(instances.iter().map(clear)).await? {
+                self.update(trial, |trial| {
+                    let hit = trial.hits.iter_mut().find(|hit| hit.instance == instance);
+                    if let Some(hit) = hit {
+                        hit.cleared = Some(at);
+                    }
+                });
             }
-        };
-        self.update(trial, |trial| trial.cleared = cleared);
-        // Nothing turned it OFF, so nothing turns it ON.
-        let Some(detected) = detected else { return Ok(()) };
-
-        let recovered = self.recovery(instance, cleared.unwrap_or(detected.stamp)).await;
-        self.update(trial, |trial| trial.recovered = recovered);
-        Ok(())
+        }
+        self.recovery(trial).await;
+        Ok(trial)
     }
 
-    /// When the instance was ON after `since`: at once, if it was ON by then (a fault that shows itself only now
-    /// and then may let an instance return while it is still active).
-    async fn recovery(&self, instance: ReplicaId, since: Stamp) -> Option<Stamp> {
-        let before = |stamp: Stamp| stamp.mono_ns <= since.mono_ns;
-        let verdict = self
-            .watch()
-            .newest(|t| t.instance == instance && before(t.stamp) && (is_on(t) || is_off(t)));
-        if verdict.as_ref().is_some_and(is_on) {
-            return Some(since);
+    /// Breaks one instance.
+    async fn inject(&self, instance: ReplicaId, specs: &[FaultSpec]) -> Result<Hit, InjectError> {
+        let url = &self.target.inventory_urls[instance.index()];
+        let token = self.target.fault_token.as_deref();
+        let state = match specs {
+            [spec] => inject::put_fault(url, token, spec.clone()).await?,
+            several => inject::put_faults(url, token, several.to_vec()).await?,
+        };
+        self.pid(instance, state.pid);
+        let since = state
+            .active
+            .iter()
+            .chain(&state.faults)
+            .map(|active| active.activated_at);
+        let activated = since
+            .min_by_key(|stamp| stamp.mono_ns)
+            .ok_or_else(|| InjectError::Refused {
+                url: url.clone(),
+                answer: "that no fault is active".to_owned(),
+            })?;
+        Ok(Hit::new(instance, activated))
+    }
+
+    /// Waits until each instance that was turned OFF is ON.
+    async fn recovery(&self, trial: usize) {
+        self.learn(trial);
+        let off = |trial: &Trial| trial.hits.iter().any(|hit| hit.detected.is_some());
+        let Some(now) = self.sketch(trial, &[]).filter(off) else {
+            // Nothing turned it OFF, so nothing turns it ON.
+            return;
+        };
+        // What was ON when its fault ended may still be turned OFF for it.
+        if now
+            .hits
+            .iter()
+            .any(|hit| hit.recovered.is_some() && hit.recovered == hit.cleared)
+        {
+            sleep(LINGER).await;
         }
-        let on = self
-            .watch()
-            .wait(RECOVER, |t| t.instance == instance && !before(t.stamp) && is_on(t))
+        let is_back = |hit: &Hit| hit.detected.is_none() || hit.recovered.is_some();
+        self.watch()
+            .until(RECOVER, |all| {
+                self.sketch(trial, all)
+                    .is_some_and(|trial| trial.hits.iter().all(is_back))
+            })
             .await;
-        on.map(|on| on.stamp)
+        self.learn(trial);
+    }
+
+    /// The trial as it would be, given these transitions.
+    fn sketch(&self, trial: usize, transitions: &[Transition]) -> Option<Trial> {
+        let mut trial = self.locked().trials.get(trial).cloned()?;
+        trial.learn(transitions);
+        Some(trial)
+    }
+
+    /// Takes what is known of a trial by now.
+    pub(super) fn learn(&self, trial: usize) {
+        let all = self.watch().all();
+        self.update(trial, |trial| trial.learn(&all));
     }
 }

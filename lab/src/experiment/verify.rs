@@ -124,6 +124,7 @@ mod tests {
             uptime_s: 1.0,
             applied: applied.iter().copied().collect(),
             digest: Some(digest.to_owned()),
+            idle_ms: None,
             database: None,
             details: BTreeMap::new(),
         }

@@ -55,22 +55,11 @@ impl Watch {
         Ok(Self { seen: receiver })
     }
 
-    /// The first transition for which `wanted` holds, if it comes within `limit`; past ones count.
-    pub(crate) async fn wait(&self, limit: Duration, wanted: impl Fn(&Transition) -> bool) -> Option<Transition> {
+    /// Waits, for `limit` at most, until `holds` is true of all transitions so far; says whether it is.
+    pub(crate) async fn until(&self, limit: Duration, holds: impl Fn(&[Transition]) -> bool) -> bool {
         let mut seen = self.seen.clone();
-        let found = seen.wait_for(|all| all.iter().any(&wanted));
-        let all = tokio::time::timeout(limit, found).await.ok()?.ok()?;
-        all.iter().find(|&transition| wanted(transition)).cloned()
-    }
-
-    /// The newest transition for which `wanted` holds.
-    pub(crate) fn newest(&self, wanted: impl Fn(&Transition) -> bool) -> Option<Transition> {
-        self.seen
-            .borrow()
-            .iter()
-            .rev()
-            .find(|&transition| wanted(transition))
-            .cloned()
+        let found = seen.wait_for(|all| holds(all));
+        matches!(tokio::time::timeout(limit, found).await, Ok(Ok(_)))
     }
 
     /// All so far, oldest first.

@@ -1,21 +1,17 @@
 //! From what was recorded to the report.
 
-use std::collections::BTreeMap;
-
 use tolerancia_wire::Stamp;
 use tolerancia_wire::status::Transition;
 use tolerancia_wire::time::rfc3339;
 
-use super::model::{Baseline, Environment, FalseAlarm, FaultReport, OracleReport, Phase, Report, TrialReport, Verdict};
+use super::faults::{entries, phase};
+use super::model::{Baseline, Environment, FalseAlarm, OracleReport, Report, Verdict};
 use super::objectives;
-use crate::experiment::record::{Observation, Record, Trial, Window, false_alarms};
+use crate::experiment::record::{Observation, Record, false_alarms};
 use crate::experiment::verify::Verified;
 use crate::experiment::{ExperimentArgs, Target};
-use crate::load::stats::End;
-use crate::load::{Failure, Operation};
 use crate::oracle::{Finding, OrderAnswer, Told};
 use crate::scenario::{Pace, Scenario};
-use crate::statistics::{quantile, sorted, summarize};
 
 /// Findings that are spelt out.
 const MOST_FINDINGS: usize = 100;
@@ -30,7 +26,6 @@ pub(crate) struct Facts<'a> {
     pub started: Stamp,
     pub ended: Stamp,
     pub target: &'a Target,
-    pub detector: String,
     pub record: &'a Record,
     pub transitions: &'a [Transition],
     pub observations: &'a [Observation],
@@ -69,13 +64,16 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
             database: facts.target.database.clone(),
             replicas: facts.target.replicas,
             cores: std::thread::available_parallelism().map_or(1, Into::into),
-            detector: facts.detector.clone(),
+            detector: facts
+                .record
+                .detectors
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         baseline,
-        faults: (0..facts.scenario.faults.len())
-            .map(|fault| fault_report(facts, fault))
-            .collect(),
+        faults: entries(facts),
         objectives: Vec::new(),
         oracle: oracle(facts),
         false_alarms: alarms
@@ -93,7 +91,7 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
     } else if facts.aborted {
         Verdict::Aborted
     } else {
-        report.objectives = objectives::judge(&report, &facts.scenario.objectives, facts.pace.trials);
+        report.objectives = objectives::judge(&report, facts.scenario, facts.pace.trials);
         let met = report.objectives.iter().all(|objective| objective.met);
         if met { Verdict::Pass } else { Verdict::Fail }
     };
@@ -111,103 +109,14 @@ fn repeat(args: &ExperimentArgs, seed: u64) -> String {
     if let Some(scenario) = &args.scenario {
         command += &format!(" --scenario {}", scenario.display());
     }
+    if !args.detectors.is_empty() {
+        let names: Vec<String> = args.detectors.iter().map(ToString::to_string).collect();
+        command += &format!(" --detectors {}", names.join(","));
+    }
+    if args.record {
+        command += " --record";
+    }
     command + &format!(" --seed {seed}")
-}
-
-fn fault_report(facts: &Facts<'_>, fault: usize) -> FaultReport {
-    let spec = &facts.scenario.faults[fault];
-    let trials: Vec<&Trial> = facts
-        .record
-        .trials
-        .iter()
-        .filter(|trial| trial.fault == fault)
-        .collect();
-    let windows: Vec<Window> = trials.iter().map(|trial| trial.during()).collect();
-    let during = |ns: u64| windows.iter().any(|window| window.holds(ns));
-    let summary = |time: fn(&Trial) -> Option<f64>| {
-        let times: Vec<f64> = trials.iter().copied().filter_map(time).collect();
-        summarize(&times, facts.seed)
-    };
-    FaultReport {
-        fault: spec.fault.name().to_owned(),
-        parameters: serde_json::to_value(spec).unwrap_or_default(),
-        trials: trials.len(),
-        detected: trials.iter().filter(|trial| trial.detected.is_some()).count(),
-        recovered: trials.iter().filter(|trial| trial.recovered.is_some()).count(),
-        ttd_ms: summary(Trial::ttd_ms),
-        ttr_ms: summary(Trial::ttr_ms),
-        repair_ms: summary(Trial::repair_ms),
-        during: phase(facts.observations, &windows),
-        wrong_answers: facts
-            .verified
-            .findings
-            .iter()
-            .filter(|(ns, finding)| during(*ns) && matches!(finding, Finding::Wrong(_)))
-            .count() as u64,
-        trials_detail: trials.iter().map(|trial| trial_report(trial)).collect(),
-    }
-}
-
-fn trial_report(trial: &Trial) -> TrialReport {
-    let at = |stamp: Stamp| rfc3339(stamp.at);
-    TrialReport {
-        instance: trial.instance,
-        activated_at: at(trial.activated),
-        detected_at: trial.detected.as_ref().map(|off| at(off.stamp)),
-        cleared_at: trial.cleared.map(at),
-        recovered_at: trial.recovered.map(at),
-        reason: trial.detected.as_ref().map(|off| off.reason.text.clone()),
-        ttd_ms: trial.ttd_ms(),
-        ttr_ms: trial.ttr_ms(),
-        repair_ms: trial.repair_ms(),
-    }
-}
-
-/// The requests that were meant to start in any of the windows.
-fn phase(observations: &[Observation], windows: &[Window]) -> Phase {
-    let requests: Vec<&Observation> = observations
-        .iter()
-        .filter(|seen| windows.iter().any(|window| window.holds(seen.intended_ns)))
-        .collect();
-    let failed = |seen: &&&Observation| matches!(seen.end, End::Failed(_));
-    let rate = |good: usize, all: usize| (all > 0).then(|| good as f64 / all as f64);
-    let mut failures = BTreeMap::new();
-    for seen in &requests {
-        if let End::Failed(failure) = seen.end {
-            *failures
-                .entry(format!("{}: {failure}", name(seen.operation)))
-                .or_default() += 1;
-        }
-    }
-    // What was never sent took no time.
-    let sent = requests.iter().filter(|seen| seen.end != End::Failed(Failure::Dropped));
-    let latencies = sorted(&sent.map(|seen| seen.latency_ns as f64 / 1e6).collect::<Vec<_>>());
-    let queries = || {
-        requests
-            .iter()
-            .filter(|seen| seen.operation == Operation::QueryInventory)
-    };
-    Phase {
-        requests: requests.len() as u64,
-        success_rate: rate(requests.len() - requests.iter().filter(failed).count(), requests.len()),
-        p50_ms: quantile(&latencies, 0.5),
-        p95_ms: quantile(&latencies, 0.95),
-        p99_ms: quantile(&latencies, 0.99),
-        max_ms: latencies.last().copied(),
-        quorum_rate: rate(
-            queries().filter(|seen| seen.end == End::Success).count(),
-            queries().count(),
-        ),
-        failed: failures,
-    }
-}
-
-const fn name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::QueryInventory => "query",
-        Operation::CreateOrder => "order",
-        Operation::CancelOrder => "cancel",
-    }
 }
 
 fn oracle(facts: &Facts<'_>) -> OracleReport {

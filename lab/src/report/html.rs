@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::compare::{Comparison, comparison};
 use super::markdown::spread;
-use super::model::{FaultReport, Phase, Report, Verdict};
+use super::model::{Phase, Report, Verdict};
+use super::reasons::reasons;
 use super::table::verdict;
 use super::{CLIENTS, ms, percent, short};
+
+mod dots;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--good:#1a7f37;--bad:#c62828}\
@@ -92,7 +96,7 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     ];
     head(out, "Faults", &columns)?;
     for fault in &report.faults {
-        write!(out, "<tr><td>{}</td>", fault.fault)?;
+        write!(out, "<tr><td>{}</td>", escape(&report.label(fault)))?;
         numbers(
             out,
             &[
@@ -107,8 +111,10 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     }
     foot(out)?;
-    out.push_str("<p>Median (95 % interval of the median) / maximum.</p>");
-    dots(out, &report.faults)?;
+    out.push_str("<p>Median (95 % interval of the median) / 95th percentile / maximum.</p>");
+    dots::draw(out, report)?;
+    compared(out, report)?;
+    explained(out, report)?;
 
     let columns = [
         "phase",
@@ -123,7 +129,7 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     head(out, "What clients saw", &columns)?;
     phase(out, "baseline", &report.baseline.phase)?;
     for fault in &report.faults {
-        phase(out, &fault.fault, &fault.during)?;
+        phase(out, &escape(&report.label(fault)), &fault.during)?;
     }
     foot(out)?;
     write!(out, "<p>{CLIENTS}</p>")?;
@@ -144,8 +150,8 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
                 out,
                 "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{}</td><td>{}</td></tr>",
-                fault.fault,
-                trial.instance,
+                escape(&report.label(fault)),
+                trial.instances(),
                 trial.activated_at,
                 ms(trial.ttd_ms),
                 ms(trial.ttr_ms),
@@ -219,47 +225,46 @@ fn phase(out: &mut String, name: &str, phase: &Phase) -> std::fmt::Result {
     )
 }
 
-/// Every time to detect as a dot, one row per fault, on a common scale from 0.
-fn dots(out: &mut String, faults: &[FaultReport]) -> std::fmt::Result {
-    const LEFT: f64 = 110.0;
-    const WIDTH: f64 = 560.0;
-    const ROW: f64 = 28.0;
-    let longest = faults
-        .iter()
-        .filter_map(|fault| Some(fault.ttd_ms?.max))
-        .fold(0.0, f64::max);
-    if longest <= 0.0 {
+fn compared(out: &mut String, report: &Report) -> std::fmt::Result {
+    let Some(Comparison { heads, rows }) = comparison(report) else {
         return Ok(());
-    }
-    let height = ROW * (faults.len() as f64 + 1.0);
-    write!(
-        out,
-        "<svg viewBox=\"0 0 700 {height}\" width=\"700\" role=\"img\" font-size=\"13\" fill=\"currentColor\">\
-         <title>Time to detect of every trial, by fault, from 0 to {longest:.0} ms</title>"
-    )?;
-    for (row, fault) in faults.iter().enumerate() {
-        let y = ROW * (row as f64 + 0.6);
-        write!(
-            out,
-            "<text x=\"0\" y=\"{}\">{}</text><line x1=\"{LEFT}\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\" stroke=\"#8888\"/>",
-            y + 4.0,
-            fault.fault,
-            LEFT + WIDTH
-        )?;
-        for ttd in fault.trials_detail.iter().filter_map(|trial| trial.ttd_ms) {
-            let x = LEFT + WIDTH * (ttd / longest).max(0.0);
-            write!(
-                out,
-                "<circle cx=\"{x:.1}\" cy=\"{y}\" r=\"5\" fill-opacity=\".6\"><title>{ttd:.0} ms</title></circle>"
-            )?;
+    };
+    let heads: Vec<String> = heads
+        .into_iter()
+        .enumerate()
+        .map(|(n, name)| if n == 0 { name } else { format!("#{name}") })
+        .collect();
+    head(out, "Detectors", &heads.iter().map(String::as_str).collect::<Vec<_>>())?;
+    for row in rows {
+        if let Some((fault, cells)) = row.split_first() {
+            write!(out, "<tr><td>{}</td>", escape(fault))?;
+            numbers(out, cells)?;
         }
     }
-    let y = height - 4.0;
-    write!(
-        out,
-        "<text x=\"{LEFT}\" y=\"{y}\">0</text><text x=\"{}\" y=\"{y}\" text-anchor=\"end\">{longest:.0} ms to detect</text></svg>",
-        LEFT + WIDTH
-    )
+    foot(out)
+}
+
+fn explained(out: &mut String, report: &Report) -> std::fmt::Result {
+    let reasons = reasons(report);
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    out.push_str("<h2>Reasons</h2><p>One trial of each fault, as the monitor explains it.</p><ul>");
+    for reason in reasons {
+        let (label, text) = (escape(&reason.label), escape(&reason.text));
+        write!(out, "<li>{label}, instance {}: {text}", reason.instances)?;
+        if !reason.clues.is_empty() {
+            let clues: String = reason
+                .clues
+                .iter()
+                .map(|clue| format!("<li>{}</li>", escape(clue)))
+                .collect();
+            write!(out, "<details><summary>evidence</summary><ul>{clues}</ul></details>")?;
+        }
+        out.push_str("</li>");
+    }
+    out.push_str("</ul>");
+    Ok(())
 }
 
 fn escape(text: &str) -> String {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::compare::{Comparison, comparison};
 use super::model::{Phase, Report};
+use super::reasons::reasons;
 use super::table::verdict;
 use super::{CLIENTS, ms, percent, short};
 use crate::statistics::Summary;
@@ -68,7 +70,7 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
 
     writeln!(
         out,
-        "\n## Faults\n\nTimes in milliseconds: median (95 % interval of the median) / maximum.\n\n\
+        "\n## Faults\n\nTimes in milliseconds: median (95 % interval of the median) / 95th percentile / maximum.\n\n\
          | fault | trials | detected | recovered | TTD | TTR | repair | wrong answers |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     )?;
@@ -76,7 +78,7 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            fault.fault,
+            report.label(fault),
             fault.trials,
             fault.detected,
             fault.recovered,
@@ -86,6 +88,8 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
             fault.wrong_answers
         )?;
     }
+    compared(out, report)?;
+    explained(out, report)?;
 
     writeln!(
         out,
@@ -95,7 +99,7 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     )?;
     phase(out, "baseline", &report.baseline.phase)?;
     for fault in &report.faults {
-        phase(out, &fault.fault, &fault.during)?;
+        phase(out, &report.label(fault), &fault.during)?;
     }
 
     writeln!(
@@ -108,8 +112,8 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
             writeln!(
                 out,
                 "| {} | {} | {} | {} | {} | {} | {} |",
-                fault.fault,
-                trial.instance,
+                report.label(fault),
+                trial.instances(),
                 trial.activated_at,
                 ms(trial.ttd_ms),
                 ms(trial.ttr_ms),
@@ -138,6 +142,41 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     )
 }
 
+fn compared(out: &mut String, report: &Report) -> std::fmt::Result {
+    let Some(Comparison { heads, rows }) = comparison(report) else {
+        return Ok(());
+    };
+    writeln!(out, "\n## Detectors\n\n| {} |", heads.join(" | "))?;
+    writeln!(out, "| --- |{}", " ---: |".repeat(heads.len() - 1))?;
+    for row in rows {
+        writeln!(out, "| {} |", row.join(" | "))?;
+    }
+    Ok(())
+}
+
+fn explained(out: &mut String, report: &Report) -> std::fmt::Result {
+    let reasons = reasons(report);
+    if !reasons.is_empty() {
+        writeln!(
+            out,
+            "\n## Reasons\n\nOne trial of each fault, as the monitor explains it.\n"
+        )?;
+    }
+    for reason in reasons {
+        let instances = reason.instances;
+        writeln!(
+            out,
+            "- **{}**, instance {instances}: {}",
+            reason.label,
+            cell(&reason.text)
+        )?;
+        for clue in &reason.clues {
+            writeln!(out, "  - {}", cell(clue))?;
+        }
+    }
+    Ok(())
+}
+
 fn phase(out: &mut String, name: &str, phase: &Phase) -> std::fmt::Result {
     let failures: Vec<String> = phase
         .failed
@@ -158,11 +197,13 @@ fn phase(out: &mut String, name: &str, phase: &Phase) -> std::fmt::Result {
     )
 }
 
-/// Median, its interval, and the maximum.
+/// Median, its interval, 95th percentile and maximum.
 pub(super) fn spread(summary: Option<Summary>) -> String {
     summary.map_or_else(
         || "–".to_owned(),
-        |Summary { median, max, ci95, .. }| format!("{median:.0} ({:.0}–{:.0}) / {max:.0}", ci95[0], ci95[1]),
+        |Summary { median, p95, max, ci95 }| {
+            format!("{median:.0} ({:.0}–{:.0}) / {p95:.0} / {max:.0}", ci95[0], ci95[1])
+        },
     )
 }
 

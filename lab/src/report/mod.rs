@@ -3,10 +3,13 @@
 //! All four say the same, because the last three are drawn from the first alone.
 
 mod build;
+mod compare;
+mod faults;
 mod html;
 mod markdown;
 mod model;
 mod objectives;
+mod reasons;
 mod table;
 
 use std::io;
@@ -14,9 +17,12 @@ use std::path::Path;
 
 pub(crate) use build::{Facts, build};
 pub use model::{
-    Baseline, Environment, FalseAlarm, FaultReport, Objective, OracleReport, Phase, Report, TrialReport, Verdict,
+    Baseline, Environment, FalseAlarm, FaultReport, HitReport, Objective, OracleReport, Phase, Report, TrialReport,
+    Verdict,
 };
 pub(crate) use table::table;
+
+use crate::statistics::Summary;
 
 /// What the figures of a phase are about.
 const CLIENTS: &str = "From the activation of a fault to its end, which for a crash is the instance being ON again; \
@@ -45,12 +51,12 @@ pub fn write(dir: &Path, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the files of an older report away.
+/// Takes the files of an older report away, and the one named `other` that goes with them.
 ///
 /// # Errors
 /// When there are such files and they stay.
-pub(crate) fn remove(dir: &Path) -> io::Result<()> {
-    for name in FILES {
+pub(crate) fn remove(dir: &Path, other: &str) -> io::Result<()> {
+    for name in FILES.into_iter().chain([other]) {
         match std::fs::remove_file(dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -62,6 +68,14 @@ pub(crate) fn remove(dir: &Path) -> io::Result<()> {
 /// A number of milliseconds, or a dash.
 fn ms(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}"))
+}
+
+/// Median, 95th percentile and maximum in whole milliseconds, or a dash.
+fn millis(summary: Option<Summary>) -> String {
+    summary.map_or_else(
+        || "–".to_owned(),
+        |Summary { median, p95, max, .. }| format!("{median:.0} / {p95:.0} / {max:.0}"),
+    )
 }
 
 /// A share in percent, or a dash.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tolerancia_core::ReplicaId;
+use tolerancia_wire::status::Clue;
 
 use crate::statistics::Summary;
 
@@ -43,7 +44,7 @@ pub struct Report {
     pub environment: Environment,
     /// The healthy system.
     pub baseline: Baseline,
-    /// By fault, in the order of the scenario.
+    /// By fault in the order of the scenario, and by detector: the judged one first.
     pub faults: Vec<FaultReport>,
     /// What had to hold; empty unless the experiment was carried out.
     pub objectives: Vec<Objective>,
@@ -66,7 +67,7 @@ pub struct Environment {
     pub replicas: usize,
     /// Processors that this process may use.
     pub cores: usize,
-    /// The monitor's detector.
+    /// The monitor's detector; where several were compared, the one that is judged.
     pub detector: String,
     /// Version of the program.
     pub version: String,
@@ -103,22 +104,28 @@ pub struct Baseline {
     pub false_alarms: u64,
 }
 
-/// One fault.
+/// One fault, with one detector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultReport {
-    /// Its name.
+    /// Its name; where it is combined, scoped, or on several instances, that too.
     pub fault: String,
-    /// The fault as it was injected.
+    /// The detector in force.
+    #[serde(default)]
+    pub detector: String,
+    /// The fault as it was injected; `with` others at the same time, on so many `instances`, `each` with its own.
     pub parameters: serde_json::Value,
     /// Trials that were carried out.
     pub trials: usize,
-    /// Trials in which the monitor turned the instance OFF.
+    /// Trials in which the monitor turned the instance OFF; all of them, where there are several.
     pub detected: usize,
     /// Trials in which it turned it ON again.
     pub recovered: usize,
-    /// Activation to OFF.
+    /// Trials in which the monitor said that the quorum was lost.
+    #[serde(default)]
+    pub alarmed: usize,
+    /// Activation to OFF; to the last OFF, where there are several instances.
     pub ttd_ms: Option<Summary>,
-    /// Activation to ON.
+    /// Activation to ON; to the last ON, where there are several instances.
     pub ttr_ms: Option<Summary>,
     /// End of the fault to ON.
     pub repair_ms: Option<Summary>,
@@ -130,16 +137,63 @@ pub struct FaultReport {
     pub trials_detail: Vec<TrialReport>,
 }
 
-/// One trial.
+/// One trial. Where it hits several instances, its times are those of the last of them, and its counts those of all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrialReport {
-    /// The replica.
+    /// The replica; the first, where there are several.
     pub instance: ReplicaId,
     /// RFC 3339; so are the others.
     pub activated_at: String,
-    /// The monitor's OFF.
+    /// The monitor's OFF: the first, should there be more.
     pub detected_at: Option<String>,
     /// The end of the fault; null for a crash.
+    pub cleared_at: Option<String>,
+    /// The monitor's ON: the last, should there be more.
+    pub recovered_at: Option<String>,
+    /// What the monitor based the OFF on.
+    pub reason: Option<String>,
+    /// The same piece by piece, oldest first, as far as it is a matter of statistics.
+    #[serde(default)]
+    pub evidence: Vec<Clue>,
+    /// Activation to OFF.
+    pub ttd_ms: Option<f64>,
+    /// Activation to ON.
+    pub ttr_ms: Option<f64>,
+    /// End of the fault to ON.
+    pub repair_ms: Option<f64>,
+    /// The last quarantine before the ON; the longest, where there are several instances.
+    #[serde(default)]
+    pub quarantine_ms: Option<f64>,
+    /// How much longer than its quarantine repair took.
+    #[serde(default)]
+    pub repair_over_quarantine_ms: Option<f64>,
+    /// Changes of verdict from activation to ON for good.
+    #[serde(default)]
+    pub transitions: u64,
+    /// Those of them while the fault was active.
+    #[serde(default)]
+    pub transitions_while_active: u64,
+    /// Returns to ON while the fault was active.
+    #[serde(default)]
+    pub readmitted_while_active: u64,
+    /// Whether the monitor said meanwhile that the quorum was lost.
+    #[serde(default)]
+    pub alarmed: bool,
+    /// Each instance, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hits: Vec<HitReport>,
+}
+
+/// One of several instances that were hit at the same time; fields as in [`TrialReport`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HitReport {
+    /// The replica.
+    pub instance: ReplicaId,
+    /// When its fault became active.
+    pub activated_at: String,
+    /// The monitor's OFF.
+    pub detected_at: Option<String>,
+    /// The end of the fault.
     pub cleared_at: Option<String>,
     /// The monitor's ON.
     pub recovered_at: Option<String>,
@@ -151,6 +205,41 @@ pub struct TrialReport {
     pub ttr_ms: Option<f64>,
     /// End of the fault to ON.
     pub repair_ms: Option<f64>,
+    /// The last quarantine before the ON.
+    pub quarantine_ms: Option<f64>,
+}
+
+impl TrialReport {
+    /// The replicas that were hit.
+    pub(super) fn instances(&self) -> String {
+        if self.hits.is_empty() {
+            return self.instance.to_string();
+        }
+        let all: Vec<String> = self.hits.iter().map(|hit| hit.instance.to_string()).collect();
+        all.join(", ")
+    }
+}
+
+impl Report {
+    /// The detectors that trials were made with, the judged one first.
+    pub(super) fn detectors(&self) -> Vec<&str> {
+        let mut detectors: Vec<&str> = Vec::new();
+        for fault in &self.faults {
+            if !detectors.contains(&fault.detector.as_str()) {
+                detectors.push(&fault.detector);
+            }
+        }
+        detectors
+    }
+
+    /// What to call an entry of `faults`: by its detector too, where there are several.
+    pub(super) fn label(&self, fault: &FaultReport) -> String {
+        if self.detectors().len() > 1 {
+            format!("{}, {}", fault.fault, fault.detector)
+        } else {
+            fault.fault.clone()
+        }
+    }
 }
 
 /// Something that had to hold.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::compare::{Comparison, comparison};
 use super::model::{FaultReport, Objective, Report, Verdict};
-use super::{ms, percent, short};
+use super::{millis, ms, percent, short};
 
 /// The table, what was missed, the verdict, and where the rest is.
 pub(crate) fn table(report: &Report, dir: &Path) -> String {
@@ -17,7 +18,7 @@ pub(crate) fn table(report: &Report, dir: &Path) -> String {
         "trials",
         "detected",
         "recovered",
-        "TTD ms med/max",
+        "TTD ms med/p95/max",
         "TTR ms",
         "repair ms",
         "success",
@@ -36,13 +37,24 @@ pub(crate) fn table(report: &Report, dir: &Path) -> String {
         ms(report.baseline.phase.p95_ms),
         String::new(),
     ]);
-    for fault in &report.faults {
+    // Detectors that were only compared have a table of their own.
+    let detectors = report.detectors().len().max(1);
+    for fault in report.faults.iter().step_by(detectors) {
         table.add_row(row(fault));
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    let mut text = to_text(table);
+    if let Some(Comparison { heads, rows }) = comparison(report) {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED);
+        table.set_header(heads);
+        table.add_rows(rows);
+        let judged = &report.environment.detector;
+        let _ = write!(
+            text,
+            "\nabove: {judged}, which is judged; side by side:\n{}",
+            to_text(table)
+        );
     }
-    let mut text = table.to_string();
     let oracle = &report.oracle;
     let _ = write!(
         text,
@@ -83,17 +95,22 @@ pub(crate) fn table(report: &Report, dir: &Path) -> String {
     text
 }
 
+/// Numbers to the right.
+fn to_text(mut table: Table) -> String {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
 fn row(fault: &FaultReport) -> [String; 10] {
     let median = |summary: Option<crate::statistics::Summary>| ms(summary.map(|s| s.median));
-    let ttd = fault
-        .ttd_ms
-        .map_or_else(|| "–".to_owned(), |ttd| format!("{:.0} / {:.0}", ttd.median, ttd.max));
     [
         fault.fault.clone(),
         fault.trials.to_string(),
         fault.detected.to_string(),
         fault.recovered.to_string(),
-        ttd,
+        millis(fault.ttd_ms),
         median(fault.ttr_ms),
         median(fault.repair_ms),
         percent(fault.during.success_rate),

@@ -1,174 +1,18 @@
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod course;
+mod forms;
+mod objectives;
 
 use serde_json::Value;
-use tolerancia_core::Stock;
-use tolerancia_wire::status::{Transition, Verdict as State};
+use tolerancia_wire::status::Verdict as State;
 
 use super::*;
-use crate::experiment::record::tests::{stamp, transition, trial};
-use crate::experiment::record::{Observation, Record, Window};
-use crate::experiment::verify::Verified;
-use crate::experiment::{ExperimentArgs, Target};
+use crate::experiment::record::tests::transition;
+use crate::load::Failure;
 use crate::load::stats::End;
-use crate::load::{Failure, Operation};
-use crate::oracle::{Finding, OrderAnswer, Told};
-use crate::scenario::Scenario;
-
-/// A system that behaved: a baseline from 0 to 1 s, then a trial of each fault.
-struct Course {
-    record: Record,
-    observations: Vec<Observation>,
-    transitions: Vec<Transition>,
-    verified: Verified,
-    aborted: bool,
-    failure: Option<String>,
-}
-
-impl Course {
-    fn good() -> Self {
-        let ns = |ms: u64| ms * 1_000_000;
-        let product: tolerancia_core::ProductId = "PROD-001".parse().unwrap();
-        let told = |n: u64| {
-            let order = tolerancia_core::OrderId::from_key(0, &n.to_string());
-            match n % 2 {
-                0 => Told::Stock {
-                    asked: product.clone(),
-                    product: product.clone(),
-                    version: n,
-                    stock: Stock {
-                        available: 1,
-                        reserved: 0,
-                    },
-                    fresh: true,
-                    known: None,
-                },
-                _ => Told::Order {
-                    key: order.key_part(),
-                    asked: tolerancia_wire::order::OrderRequest {
-                        product_id: product.clone(),
-                        quantity: 1,
-                    },
-                    first: None,
-                    answer: OrderAnswer::Confirmed {
-                        order,
-                        version: Some(n),
-                    },
-                },
-            }
-        };
-        let trials: Vec<_> = (0..4)
-            .map(|fault| {
-                let at = 1000 + fault as u64 * 1000;
-                let cleared = (fault > 0).then_some(at + 500);
-                let mut trial = trial(1 + fault as u8 % 3, at, at + 100, cleared, at + 800);
-                trial.fault = fault;
-                trial
-            })
-            .collect();
-        let transitions = trials
-            .iter()
-            .flat_map(|t| {
-                let on = t.recovered.unwrap().mono_ns / 1_000_000;
-                [
-                    t.detected.clone().unwrap(),
-                    transition(t.instance.number(), on, State::On),
-                ]
-            })
-            .collect();
-        Self {
-            record: Record {
-                baseline: Some(Window {
-                    from_ns: 0,
-                    to_ns: ns(999),
-                }),
-                injected: true,
-                trials,
-                notes: Vec::new(),
-            },
-            observations: (0..500)
-                .map(|n| Observation {
-                    operation: if n % 2 == 0 {
-                        Operation::QueryInventory
-                    } else {
-                        Operation::CreateOrder
-                    },
-                    intended_ns: ns(n * 10),
-                    latency_ns: ns(2),
-                    end: End::Success,
-                    told: Some(told(n)),
-                })
-                .collect(),
-            transitions,
-            verified: Verified {
-                complete: true,
-                records: 300,
-                ..Verified::default()
-            },
-            aborted: false,
-            failure: None,
-        }
-    }
-
-    fn report(&self) -> Report {
-        let args = ExperimentArgs {
-            quick: true,
-            trials: Some(1),
-            scenario: None,
-            seed: None,
-            out: PathBuf::from("out"),
-            json: false,
-        };
-        let mut scenario = Scenario::classic();
-        scenario.quick.trials = 1;
-        let target = Target {
-            voter_url: String::new(),
-            orders_url: String::new(),
-            monitor_url: String::new(),
-            inventory_urls: Vec::new(),
-            bus: tolerancia_bus::BusConfig {
-                bootstrap: String::new(),
-                client_id: String::new(),
-                fetch_wait: Duration::ZERO,
-                partitions: 1,
-                replication: 1,
-                extra: Vec::new(),
-            },
-            fault_token: None,
-            kafka: "embedded",
-            database: "sqlite".to_owned(),
-            replicas: 3,
-        };
-        build(&Facts {
-            args: &args,
-            pace: scenario.pace(true),
-            scenario: &scenario,
-            seed: 7,
-            started: stamp(0),
-            ended: stamp(6000),
-            target: &target,
-            detector: "accrual".to_owned(),
-            record: &self.record,
-            transitions: &self.transitions,
-            observations: &self.observations,
-            verified: &self.verified,
-            aborted: self.aborted,
-            failure: self.failure.clone(),
-        })
-    }
-
-    /// The objectives that were missed, as `name/fault`.
-    fn missed(&self) -> Vec<String> {
-        let report = self.report();
-        assert_eq!(report.verdict, Verdict::Fail);
-        let missed = report.objectives.iter().filter(|objective| !objective.met);
-        missed
-            .map(|o| format!("{}/{}", o.name, o.fault.as_deref().unwrap_or("")))
-            .collect()
-    }
-}
+use crate::oracle::Finding;
+use course::Course;
 
 #[test]
 fn a_good_run_passes_and_has_the_shape_of_schema_1() {
@@ -222,8 +66,8 @@ fn contains(actual: &Value, expected: &Value, path: &str) {
 #[test]
 fn everything_that_goes_wrong_misses_its_objective() {
     let mut undetected = Course::good();
-    undetected.record.trials[3].detected = None;
-    undetected.record.trials[3].recovered = None;
+    undetected.record.trials[3].hits[0].detected = None;
+    undetected.record.trials[3].hits[0].recovered = None;
     undetected.transitions.truncate(6);
     assert_eq!(
         undetected.missed(),
@@ -231,7 +75,7 @@ fn everything_that_goes_wrong_misses_its_objective() {
     );
 
     let mut slow = Course::good();
-    slow.record.trials[1].detected = Some(transition(2, 3001, State::Off));
+    slow.record.trials[1].hits[0].detected = Some(transition(2, 3001, State::Off));
     slow.transitions.clear();
     assert_eq!(slow.missed(), ["ttd_max_ms/latency"]);
 
@@ -328,30 +172,4 @@ fn a_partial_report_is_marked_and_judges_nothing() {
     let report = failed.report();
     assert_eq!(report.verdict, Verdict::Error);
     assert_eq!(report.notes, ["no broker"]);
-}
-
-#[test]
-fn all_forms_are_written_and_say_the_verdict() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut course = Course::good();
-    course.transitions.push(transition(3, 500, State::Off));
-    course.verified.findings = vec![(0, Finding::Wrong("<b>|x".into()))];
-    let report = course.report();
-    write(dir.path(), &report).unwrap();
-    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
-    assert_eq!(serde_json::from_str::<Report>(&read("report.json")).unwrap(), report);
-    let html = read("report.html");
-    assert!(
-        html.contains("FAIL") && html.contains("&lt;b&gt;|x") && html.contains("<svg"),
-        "{html}"
-    );
-    assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
-    let markdown = read("report.md");
-    assert!(
-        markdown.contains("FAIL") && markdown.contains("&lt;b>\\|x"),
-        "{markdown}"
-    );
-    let table = table(&report, dir.path());
-    assert!(table.contains("missed: false_alarms: 1, limit 0"), "{table}");
-    assert!(table.contains("missed: wrong_answers: 1, limit 0"), "{table}");
 }

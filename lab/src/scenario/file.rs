@@ -4,10 +4,17 @@ use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tolerancia_core::fault::{Fault, FaultSpec, Scope};
+use tolerancia_core::detector::DetectorKind;
 use toml::Spanned;
 
-use super::{Load, Objectives, Pace, Scenario};
+use super::{FaultObjectives, Load, Objectives, Pace, Scenario, named_twice};
+
+mod fault;
+
+use fault::FaultTable;
+
+/// Requests of a baseline that can be remembered until the end: a day at the default load, about a gigabyte.
+const MOST_REQUESTS: f64 = 6e6;
 
 /// Why a scenario cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +39,19 @@ pub enum ScenarioError {
         /// What is wrong and what is expected.
         message: String,
     },
+    /// A fault is to hit more instances than there are.
+    #[error("{fault} hits {wanted} instances at the same time, the system has {replicas}: start it with more replicas")]
+    TooFew {
+        /// Which.
+        fault: String,
+        /// How many it hits.
+        wanted: usize,
+        /// How many there are.
+        replicas: usize,
+    },
+    /// The detectors to compare are not usable.
+    #[error("--detectors names {0} twice: write each once, the one that is judged first")]
+    Detectors(DetectorKind),
 }
 
 /// An error and the bytes of the file that it is about.
@@ -45,6 +65,7 @@ struct File {
     baseline_s: Option<Spanned<f64>>,
     hold_ms: Option<Spanned<i64>>,
     settle_ms: Option<Spanned<i64>>,
+    detectors: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     quick: PaceTable,
     #[serde(default)]
@@ -70,17 +91,6 @@ struct LoadTable {
     orders_rps: Option<Spanned<f64>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FaultTable {
-    fault: Spanned<String>,
-    latency_ms: Option<Spanned<i64>>,
-    probability: Option<Spanned<f64>>,
-    product: Option<Spanned<String>>,
-    #[serde(default)]
-    scope: Scope,
-}
-
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct ObjectivesTable {
@@ -88,8 +98,24 @@ struct ObjectivesTable {
     p95_ms: Option<Spanned<f64>>,
     success_rate: Option<Spanned<f64>>,
     quorum_rate: Option<Spanned<f64>>,
+    transitions_max: Option<Spanned<i64>>,
+    readmissions_max: Option<Spanned<i64>>,
+    repair_over_quarantine_ms: Option<Spanned<f64>>,
     wrong_answers: Option<Spanned<i64>>,
     false_alarms: Option<Spanned<i64>>,
+}
+
+/// What a fault asks for instead.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FaultObjectivesTable {
+    ttd_max_ms: Option<Spanned<f64>>,
+    p95_ms: Option<Spanned<f64>>,
+    success_rate: Option<Spanned<f64>>,
+    quorum_rate: Option<Spanned<f64>>,
+    transitions_max: Option<Spanned<i64>>,
+    readmissions_max: Option<Spanned<i64>>,
+    repair_over_quarantine_ms: Option<Spanned<f64>>,
 }
 
 /// Reads the text of the scenario file `path`.
@@ -121,9 +147,24 @@ impl File {
         if self.name.get_ref().trim().is_empty() {
             return Err((Some(self.name.span()), "a scenario needs a name".to_owned()));
         }
-        if self.faults.get_ref().is_empty() {
-            let message = "at least one fault is needed".to_owned();
+        if self.faults.get_ref().is_empty() && self.baseline_s.is_none() {
+            let message = "at least one fault is needed, or baseline_s to measure the healthy system alone".to_owned();
             return Err((Some(self.faults.span()), message));
+        }
+        let default = Load::default();
+        let load = Load {
+            queries_rps: rate("queries_rps", self.load.queries_rps, default.queries_rps)?,
+            orders_rps: rate("orders_rps", self.load.orders_rps, default.orders_rps)?,
+        };
+        for baseline in [&self.baseline_s, &self.quick.baseline_s].into_iter().flatten() {
+            let requests = baseline.get_ref() * (load.queries_rps + load.orders_rps);
+            if requests > MOST_REQUESTS {
+                let message = format!(
+                    "that is a baseline of {requests:.0} requests, each of which is remembered: make it shorter or the \
+                     load smaller, at most {MOST_REQUESTS:.0}"
+                );
+                return Err((Some(baseline.span()), message));
+            }
         }
         let full = PaceTable {
             trials: self.trials,
@@ -131,25 +172,41 @@ impl File {
             hold_ms: self.hold_ms,
             settle_ms: self.settle_ms,
         };
-        let load = Load::default();
-        let rps = 0.1..=100_000.0;
+        let objectives = self.objectives.check()?;
+        let faults = self.faults.into_inner().into_iter();
         Ok(Scenario {
             name: self.name.into_inner(),
             pace: full.check(Pace::FULL)?,
             quick: self.quick.check(Pace::QUICK)?,
-            load: Load {
-                queries_rps: within("queries_rps", self.load.queries_rps, load.queries_rps, rps.clone())?,
-                orders_rps: within("orders_rps", self.load.orders_rps, load.orders_rps, rps)?,
-            },
-            faults: self
-                .faults
-                .into_inner()
-                .into_iter()
-                .map(|fault| fault.into_inner().check())
+            load,
+            detectors: self.detectors.map_or(Ok(Vec::new()), detectors)?,
+            faults: faults
+                .map(|fault| fault.into_inner().check(objectives.each))
                 .collect::<Result<_, _>>()?,
-            objectives: self.objectives.check()?,
+            objectives,
         })
     }
+}
+
+/// The detectors to compare.
+fn detectors(names: Spanned<Vec<Spanned<String>>>) -> Result<Vec<DetectorKind>, Placed> {
+    let span = names.span();
+    let kind = |name: Spanned<String>| {
+        let span = name.span();
+        name.get_ref().parse().map_err(|message: String| (Some(span), message))
+    };
+    let kinds = names
+        .into_inner()
+        .into_iter()
+        .map(kind)
+        .collect::<Result<Vec<_>, _>>()?;
+    if kinds.is_empty() {
+        let message = "name at least one detector, or leave detectors out for the one in force".to_owned();
+        return Err((Some(span), message));
+    }
+    named_twice(&kinds).map_or(Ok(kinds), |kind| {
+        Err((Some(span), format!("{kind} is there twice: write each detector once")))
+    })
 }
 
 impl PaceTable {
@@ -166,7 +223,7 @@ impl PaceTable {
             "baseline_s",
             self.baseline_s,
             default.baseline.as_secs_f64(),
-            1.0..=3600.0,
+            1.0..=86_400.0,
         )?;
         Ok(Pace {
             trials: usize::try_from(trials).unwrap_or(1),
@@ -179,71 +236,59 @@ impl PaceTable {
 
 impl ObjectivesTable {
     fn check(self) -> Result<Objectives, Placed> {
-        let default = Objectives::default();
-        let ms = 0.0..=600_000.0;
-        let share = 0.0..=1.0;
-        let count = 0..=i64::MAX;
+        let each = FaultObjectivesTable {
+            ttd_max_ms: self.ttd_max_ms,
+            p95_ms: self.p95_ms,
+            success_rate: self.success_rate,
+            quorum_rate: self.quorum_rate,
+            transitions_max: self.transitions_max,
+            readmissions_max: self.readmissions_max,
+            repair_over_quarantine_ms: self.repair_over_quarantine_ms,
+        };
         Ok(Objectives {
-            ttd_max_ms: within("ttd_max_ms", self.ttd_max_ms, default.ttd_max_ms, ms.clone())?,
-            p95_ms: within("p95_ms", self.p95_ms, default.p95_ms, ms)?,
-            success_rate: within("success_rate", self.success_rate, default.success_rate, share.clone())?,
-            quorum_rate: within("quorum_rate", self.quorum_rate, default.quorum_rate, share)?,
-            wrong_answers: within("wrong_answers", self.wrong_answers, 0, count.clone())?.unsigned_abs(),
-            false_alarms: within("false_alarms", self.false_alarms, 0, count)?.unsigned_abs(),
+            each: each.check(FaultObjectives::default())?,
+            wrong_answers: count("wrong_answers", self.wrong_answers)?.unwrap_or_default(),
+            false_alarms: count("false_alarms", self.false_alarms)?.unwrap_or_default(),
         })
     }
 }
 
-impl FaultTable {
-    fn check(self) -> Result<FaultSpec, Placed> {
-        let span = self.fault.span();
-        let latency_ms = match self.latency_ms {
-            None => None,
-            given => Some(within("latency_ms", given, 1, 1..=60_000)?.unsigned_abs()),
-        };
-        let name = self.fault.get_ref().as_str();
-        // A parameter of another fault would be ignored; that is never what was meant.
-        let stray = [
-            (name != "latency").then_some(()).and(latency_ms.map(|_| "latency_ms")),
-            self.probability
-                .as_ref()
-                .filter(|_| name != "intermittent")
-                .map(|_| "probability"),
-            self.product.as_ref().filter(|_| name != "incorrect").map(|_| "product"),
-        ];
-        if let Some(stray) = stray.into_iter().flatten().next() {
-            return Err((Some(span), format!("the fault {name} has no {stray}")));
-        }
-        let fault = match name {
-            "crash" => Fault::Crash,
-            "latency" => Fault::Latency { latency_ms },
-            "intermittent" => Fault::Intermittent {
-                probability: within("probability", self.probability, 0.5, 0.000_001..=1.0)?,
-            },
-            "incorrect" => {
-                let Some(product) = self.product else {
-                    let message = "the fault incorrect needs a product, for example product = \"PROD-001\"".to_owned();
-                    return Err((Some(span), message));
-                };
-                let place = product.span();
-                let product = product.get_ref().parse();
-                Fault::Incorrect {
-                    product: product
-                        .map_err(|error: tolerancia_core::id::InvalidId| (Some(place), error.to_string()))?,
-                }
-            }
-            "freeze" => Fault::Freeze,
-            "stale" => Fault::Stale,
-            _ => {
-                let known = "crash, latency, intermittent, incorrect, freeze or stale";
-                return Err((Some(span), format!("there is no fault {name:?}; write {known}")));
-            }
-        };
-        Ok(FaultSpec {
-            fault,
-            scope: self.scope,
+impl FaultObjectivesTable {
+    /// What is not there is as in `default`.
+    fn check(self, default: FaultObjectives) -> Result<FaultObjectives, Placed> {
+        let ms = || 0.0..=600_000.0;
+        let share = || 0.0..=1.0;
+        let over = self
+            .repair_over_quarantine_ms
+            .map(|given| within("repair_over_quarantine_ms", Some(given), 0.0, ms()))
+            .transpose()?;
+        Ok(FaultObjectives {
+            ttd_max_ms: within("ttd_max_ms", self.ttd_max_ms, default.ttd_max_ms, ms())?,
+            p95_ms: within("p95_ms", self.p95_ms, default.p95_ms, ms())?,
+            success_rate: within("success_rate", self.success_rate, default.success_rate, share())?,
+            quorum_rate: within("quorum_rate", self.quorum_rate, default.quorum_rate, share())?,
+            transitions_max: count("transitions_max", self.transitions_max)?.or(default.transitions_max),
+            readmissions_max: count("readmissions_max", self.readmissions_max)?.or(default.readmissions_max),
+            repair_over_quarantine_ms: over.or(default.repair_over_quarantine_ms),
         })
     }
+}
+
+/// A number of requests per second: none, or as many as the generator can make.
+fn rate(name: &str, given: Option<Spanned<f64>>, default: f64) -> Result<f64, Placed> {
+    match given {
+        Some(given) if *given.get_ref() != 0.0 => within(name, Some(given), default, 0.1..=100_000.0)
+            .map_err(|(span, message)| (span, format!("{message}; 0 means none"))),
+        Some(_) => Ok(0.0),
+        None => Ok(default),
+    }
+}
+
+/// A number that is counted up to.
+fn count(name: &str, given: Option<Spanned<i64>>) -> Result<Option<u64>, Placed> {
+    given
+        .map(|given| within(name, Some(given), 0, 0..=i64::MAX).map(i64::unsigned_abs))
+        .transpose()
 }
 
 /// The value given, if it is in the range (which a value that is not a number never is), or the default.

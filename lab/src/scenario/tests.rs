@@ -11,22 +11,156 @@ fn wrong(text: &str) -> (usize, usize, String) {
     }
 }
 
+fn shipped(name: &str) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name);
+    load(&path).unwrap()
+}
+
+fn parse(text: &str) -> Scenario {
+    file::parse("x.toml", text).unwrap()
+}
+
 #[test]
-fn the_file_of_the_classic_scenario_is_the_default() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/classic.toml");
-    assert_eq!(load(&path).unwrap(), Scenario::classic());
+fn the_file_of_all_faults_is_the_default() {
+    assert_eq!(shipped("all.toml"), Scenario::all());
+    let names = ["crash", "latency", "intermittent", "incorrect", "freeze", "stale"];
+    assert_eq!(Scenario::all().names(), names);
+}
+
+#[test]
+fn every_scenario_that_is_shipped_can_be_used() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let scenario = load(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(path.file_stem().unwrap().to_str(), Some(scenario.name.as_str()));
+        scenario.fits(3).unwrap();
+        let names = scenario.names();
+        let distinct: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
+    }
+    assert_eq!(shipped("classic.toml").faults, Scenario::all().faults[..4]);
+}
+
+#[test]
+fn names_are_as_short_as_tells_one_from_another() {
+    let gray = [
+        "latency (queries)",
+        "intermittent (queries)",
+        "latency (health)",
+        "intermittent (health)",
+    ];
+    assert_eq!(shipped("gray.toml").names(), gray);
+    let combined = [
+        "latency+incorrect",
+        "crash ×2",
+        "freeze ×2",
+        "latency ×2",
+        "incorrect ×2",
+    ];
+    assert_eq!(shipped("combined.toml").names(), combined);
+    let held = ["intermittent (0.1)", "intermittent (0.5)", "incorrect"];
+    assert_eq!(shipped("held.toml").names(), held);
+    assert!(shipped("healthy.toml").names().is_empty());
 }
 
 #[test]
 fn only_a_name_and_faults_are_needed() {
-    let scenario = file::parse(
-        "x.toml",
-        "name = 'x'\nfaults = [{ fault = 'freeze', scope = 'queries' }]",
-    )
-    .unwrap();
-    assert_eq!(scenario.pace, Scenario::classic().pace);
+    let scenario = parse("name = 'x'\nfaults = [{ fault = 'latency', scope = 'queries' }]");
+    assert_eq!(scenario.pace, Scenario::all().pace);
     assert_eq!(scenario.objectives, Objectives::default());
-    assert_eq!(scenario.faults[0].scope, Scope::Queries);
+    assert_eq!(scenario.faults[0].hits[0][0].scope, Scope::Queries);
+    assert_eq!(scenario.faults[0].objectives, FaultObjectives::default());
+    assert!(scenario.detectors.is_empty());
+}
+
+#[test]
+fn faults_are_combined_and_multiplied() {
+    let scenario = parse(
+        "name = 'x'\n[[faults]]\nfault = 'latency'\nlatency_ms = 9\ninstances = 2\n\
+         with = [{ fault = 'incorrect', products = ['A', 'B'] }, { fault = 'intermittent', scope = 'health' }]",
+    );
+    let case = &scenario.faults[0];
+    assert_eq!(case.name(), "latency+incorrect+intermittent (health) ×2");
+    assert!(case.takes_quorum(3) && !case.takes_quorum(5) && !case.is_crash());
+    let products: Vec<String> = case
+        .hits
+        .iter()
+        .map(|hit| hit[1].fault.clone())
+        .map(|lie| match lie {
+            Fault::Incorrect { product } => product.to_string(),
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(products, ["A", "B"]);
+    assert_eq!((case.hits[0].len(), &case.hits[0][2]), (3, &case.hits[1][2]));
+    let value = case.parameters();
+    assert_eq!(
+        (&value["fault"], &value["latency_ms"], &value["instances"]),
+        (&"latency".into(), &9.into(), &2.into())
+    );
+    assert_eq!(value["with"][1]["scope"], "health");
+    assert_eq!(value["each"][1][1]["product"], "B");
+    // What is alike is not repeated.
+    let plain = parse("name = 'x'\nfaults = [{ fault = 'crash', instances = 3 }]").faults[0].parameters();
+    assert_eq!(
+        plain,
+        serde_json::json!({ "fault": "crash", "scope": "all", "instances": 3 })
+    );
+    // A product each says how many.
+    let lies = parse("name = 'x'\nfaults = [{ fault = 'incorrect', products = ['A', 'B', 'C'] }]");
+    assert_eq!(lies.faults[0].instances(), 3);
+    let one = parse("name = 'x'\nfaults = [{ fault = 'incorrect', product = 'A', instances = 3 }]");
+    assert_eq!(one.faults[0].hits, vec![one.faults[0].hits[0].clone(); 3]);
+}
+
+#[test]
+fn a_system_with_too_few_replicas_is_told_so() {
+    let scenario = parse("name = 'x'\nfaults = [{ fault = 'freeze', instances = 5 }]");
+    scenario.fits(5).unwrap();
+    let error = scenario.fits(3).unwrap_err().to_string();
+    assert!(error.contains("freeze ×5") && error.contains("has 3"), "{error}");
+}
+
+#[test]
+fn a_fault_may_ask_for_something_else() {
+    let scenario = parse(
+        "name = 'x'\nfaults = [{ fault = 'crash' }, { fault = 'freeze', objectives = { readmissions_max = 0, \
+         ttd_max_ms = 5 } }]\n[objectives]\nttd_max_ms = 7\ntransitions_max = 3\nrepair_over_quarantine_ms = 2000.0",
+    );
+    let each = scenario.objectives.each;
+    assert_eq!(
+        (each.ttd_max_ms, each.transitions_max, each.readmissions_max),
+        (7.0, Some(3), None)
+    );
+    assert_eq!(scenario.faults[0].objectives, each);
+    let freeze = FaultObjectives {
+        ttd_max_ms: 5.0,
+        readmissions_max: Some(0),
+        ..each
+    };
+    assert_eq!(scenario.faults[1].objectives, freeze);
+    assert_eq!(freeze.repair_over_quarantine_ms, Some(2000.0));
+}
+
+#[test]
+fn detectors_are_named_in_order() {
+    let scenario = parse("name = 'x'\ndetectors = ['consecutive', 'accrual']\nfaults = [{ fault = 'crash' }]");
+    assert_eq!(scenario.detectors, [DetectorKind::Consecutive, DetectorKind::Accrual]);
+}
+
+#[test]
+fn there_may_be_no_fault_and_no_load() {
+    let healthy = parse("name = 'x'\nbaseline_s = 86400\nfaults = []\n[load]\nqueries_rps = 0\norders_rps = 0.0");
+    assert_eq!(healthy.pace.baseline, Duration::from_secs(86_400));
+    assert!(healthy.faults.is_empty() && healthy.load.is_none());
+    assert!(
+        !Load {
+            orders_rps: 0.0,
+            ..Load::default()
+        }
+        .is_none()
+    );
 }
 
 #[test]
@@ -35,6 +169,97 @@ fn errors_name_the_place() {
         ("", (1, 1), "name"),
         ("name = ", (1, 8), ""),
         ("name = 'x'\nfaults = []", (2, 10), "at least one fault"),
+        (
+            "name = 'x'\nfaults = []\n[quick]\nbaseline_s = 9",
+            (2, 10),
+            "at least one fault",
+        ),
+        ("name = 'x'\nbaseline_s = 86401\nfaults = []", (2, 14), "1 to 86400"),
+        (
+            "name = 'x'\nbaseline_s = 86400\nfaults = []\n[load]\nqueries_rps = 100",
+            (2, 14),
+            "remembered",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash' }]\n[load]\nqueries_rps = 0.05",
+            (4, 15),
+            "0 means none",
+        ),
+        (
+            "name = 'x'\ndetectors = ['psychic']\nfaults = [{ fault = 'crash' }]",
+            (2, 14),
+            "psychic",
+        ),
+        (
+            "name = 'x'\ndetectors = ['accrual', 'accrual']\nfaults = [{ fault = 'crash' }]",
+            (2, 13),
+            "twice",
+        ),
+        (
+            "name = 'x'\ndetectors = []\nfaults = [{ fault = 'crash' }]",
+            (2, 13),
+            "at least one detector",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash', instances = 8 }]",
+            (2, 42),
+            "1 to 7",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash', with = [{ fault = 'crash' }] }]",
+            (2, 21),
+            "twice",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash', with = [{ fault = 'stale', with = [] }] }]",
+            (2, 57),
+            "with",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash', with = [{ fault = 'latency', latency_ms = 0 }] }]",
+            (2, 72),
+            "latency_ms",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'incorrect', products = ['A', 'B'], instances = 3 }]",
+            (2, 69),
+            "2 products",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'incorrect', product = 'A', products = ['B'] }]",
+            (2, 60),
+            "one for each",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash', products = ['B'] }]",
+            (2, 21),
+            "has no products",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'freeze', scope = 'queries' }]",
+            (2, 39),
+            "leave the scope out",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash', scope = 'nothing' }]",
+            (2, 38),
+            "nothing",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash', objectives = { wrong_answers = 1 } }]",
+            (2, 45),
+            "wrong_answers",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash', objectives = { transitions_max = -1 } }]",
+            (2, 63),
+            "transitions_max",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash' }]\n[objectives]\nrepair_over_quarantine_ms = nan",
+            (4, 29),
+            "repair_over",
+        ),
         ("name = 'x'\ncolour = 1\nfaults = []", (2, 1), "colour"),
         (
             "name = 'x'\ntrials = 0\nfaults = [{ fault = 'crash' }]",

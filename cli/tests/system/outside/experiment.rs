@@ -28,6 +28,6 @@ async fn the_audit_in_postgresql_agrees_with_the_report() {
 
     let store = open_postgres(postgres.url()).await.unwrap();
     let trials = agrees_with_the_report(&*store, &report).await;
-    assert_eq!(trials, 12, "{run:#?}");
+    assert_eq!(trials, 18, "{run:#?}");
     system.down().await;
 }

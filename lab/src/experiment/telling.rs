@@ -1,0 +1,94 @@
+//! Who is told of a trial once it is over: the trace, and the monitor's audit. And the end of everything.
+
+use tolerancia_wire::Stamp;
+use tolerancia_wire::activation::{Activation, FaultName};
+use tolerancia_wire::trace::TraceLine;
+
+use super::hit::Hit;
+use super::record::Trial;
+use super::runner::Lab;
+use super::{ExperimentError, cleanup};
+use crate::inject;
+
+impl Lab {
+    /// Ends all faults and restores the detector. Where no fault was injected from here, none is touched: it would be
+    /// somebody else's.
+    pub(super) async fn clean_up(&self) -> Result<(), ExperimentError> {
+        let mut failed = Vec::new();
+        if self.record().injected {
+            let cleared = cleanup::clear_all(&self.target, &self.pids()).await;
+            // A trial that was cut short ends here.
+            self.tell_of_trials(cleared.as_deref().unwrap_or_default()).await;
+            failed.extend(
+                cleared
+                    .err()
+                    .map(|why| format!("{why}; end it with `tolerancia inject clear --instance N`")),
+            );
+        }
+        failed.extend(self.restore_detector().await.err());
+        if let Some(recorder) = self.recorder.get() {
+            for note in recorder.finish().await {
+                self.note_once(note);
+            }
+        }
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(ExperimentError::Cleanup(failed.join("; ")))
+        }
+    }
+
+    /// Tells the trace and the monitor's audit of the trials that they were not told of yet, so that the audit's
+    /// entries get the times of this report. Only now: nothing in the monitor may know of a fault while it is to be
+    /// detected. `cleared` says, by replica, when the clean-up ended their faults. Without an audit that listens the
+    /// experiment is as good.
+    pub(super) async fn tell_of_trials(&self, cleared: &[Option<Stamp>]) {
+        let token = self.target.fault_token.as_deref();
+        let untold = |(place, trial): (usize, &Trial)| (!trial.told).then_some(place);
+        let places: Vec<usize> = self.locked().trials.iter().enumerate().filter_map(untold).collect();
+        for place in places {
+            self.learn(place);
+            let Some(trial) = self.locked().trials.get(place).cloned() else {
+                continue;
+            };
+            let case = &self.scenario.faults[trial.case];
+            let ended = |hit: &Hit| {
+                let cleared = cleared.get(hit.instance.index()).copied().flatten();
+                hit.cleared.or(cleared.filter(|_| !case.is_crash()))
+            };
+            self.trace(&trial, ended).await;
+            for (hit, specs) in trial.hits.iter().zip(&case.hits) {
+                // One OFF is the detection of all faults of the instance: the first stands for them.
+                let Some(first) = specs.first() else { continue };
+                let activation = Activation {
+                    instance: hit.instance,
+                    fault: FaultName::from(&first.fault),
+                    activated_at: hit.activated,
+                    cleared_at: ended(hit),
+                };
+                if let Err(why) = inject::report(&self.target.monitor_url, token, &activation).await {
+                    self.note_once(format!("the monitor's audit lacks times: {why}"));
+                }
+            }
+            self.update(place, |trial| trial.told = true);
+        }
+    }
+
+    /// Writes what became of a trial into the trace.
+    async fn trace(&self, trial: &Trial, cleared: impl Fn(&Hit) -> Option<Stamp>) {
+        let Some(recorder) = self.recorder.get() else { return };
+        let case = &self.scenario.faults[trial.case];
+        for (hit, specs) in trial.hits.iter().zip(&case.hits) {
+            recorder
+                .write(TraceLine::Fault {
+                    activated_ns: hit.activated.mono_ns,
+                    cleared_ns: cleared(hit).map(|at| at.mono_ns),
+                    detected_ns: hit.detected.as_ref().map(|off| off.stamp.mono_ns),
+                    instance: hit.instance,
+                    faults: specs.clone(),
+                    detector: trial.detector,
+                })
+                .await;
+        }
+    }
+}

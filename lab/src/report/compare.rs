@@ -1,0 +1,36 @@
+//! Several detectors side by side.
+
+use super::model::Report;
+use super::{millis, model::FaultReport};
+
+/// A table: its heads, and a row for each fault.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Comparison {
+    pub heads: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+/// Time to detect, fault by detector; `None` unless there are several detectors.
+pub(super) fn comparison(report: &Report) -> Option<Comparison> {
+    let detectors = report.detectors();
+    if detectors.len() < 2 {
+        return None;
+    }
+    let heads = detectors
+        .iter()
+        .flat_map(|name| [format!("{name} med/p95/max"), "missed".to_owned()]);
+    let row = |with_each: &[FaultReport]| {
+        let name = with_each.first().map(|fault| fault.fault.clone()).unwrap_or_default();
+        let cells = with_each.iter().flat_map(|fault| {
+            [
+                millis(fault.ttd_ms),
+                format!("{}/{}", fault.trials - fault.detected, fault.trials),
+            ]
+        });
+        std::iter::once(name).chain(cells).collect()
+    };
+    Some(Comparison {
+        heads: std::iter::once("TTD ms".to_owned()).chain(heads).collect(),
+        rows: report.faults.chunks(detectors.len()).map(row).collect(),
+    })
+}

@@ -1,0 +1,165 @@
+//! What became of each fault.
+
+use std::collections::BTreeMap;
+
+use tolerancia_core::detector::DetectorKind;
+use tolerancia_wire::Stamp;
+use tolerancia_wire::time::rfc3339;
+
+use super::build::Facts;
+use super::model::{FaultReport, HitReport, Phase, TrialReport};
+use crate::experiment::record::{Hit, Observation, Trial, Window};
+use crate::load::stats::End;
+use crate::load::{Failure, Operation};
+use crate::oracle::Finding;
+use crate::scenario::Case;
+use crate::statistics::{quantile, sorted, summarize};
+
+/// By fault in the order of the scenario, and by detector.
+pub(super) fn entries(facts: &Facts<'_>) -> Vec<FaultReport> {
+    // Where nothing was measured, it is not known with which detector.
+    let detectors: Vec<Option<DetectorKind>> = match facts.record.detectors.as_slice() {
+        [] => vec![None],
+        some => some.iter().copied().map(Some).collect(),
+    };
+    let cases = facts.scenario.faults.iter().zip(facts.scenario.names()).enumerate();
+    cases
+        .flat_map(|(number, (case, name))| {
+            let entry = move |detector: &Option<DetectorKind>| entry(facts, (number, case), name.clone(), *detector);
+            detectors.iter().map(entry)
+        })
+        .collect()
+}
+
+fn entry(
+    facts: &Facts<'_>,
+    (number, case): (usize, &Case),
+    name: String,
+    detector: Option<DetectorKind>,
+) -> FaultReport {
+    let all = facts.record.trials.iter();
+    let trials: Vec<&Trial> = all
+        .filter(|trial| trial.case == number && Some(trial.detector) == detector)
+        .collect();
+    let windows: Vec<Window> = trials.iter().map(|trial| trial.during()).collect();
+    let during = |ns: u64| windows.iter().any(|window| window.holds(ns));
+    let summary = |time: fn(&Trial) -> Option<f64>| {
+        let times: Vec<f64> = trials.iter().copied().filter_map(time).collect();
+        summarize(&times, facts.seed)
+    };
+    let count = |holds: fn(&Trial) -> bool| trials.iter().filter(|trial| holds(trial)).count();
+    FaultReport {
+        fault: name,
+        detector: detector.map(|kind| kind.to_string()).unwrap_or_default(),
+        parameters: case.parameters(),
+        trials: trials.len(),
+        detected: count(|trial| trial.detected().is_some()),
+        recovered: count(|trial| trial.recovered().is_some()),
+        alarmed: count(|trial| trial.alarmed),
+        ttd_ms: summary(Trial::ttd_ms),
+        ttr_ms: summary(Trial::ttr_ms),
+        repair_ms: summary(Trial::repair_ms),
+        during: phase(facts.observations, &windows),
+        wrong_answers: facts
+            .verified
+            .findings
+            .iter()
+            .filter(|(ns, finding)| during(*ns) && matches!(finding, Finding::Wrong(_)))
+            .count() as u64,
+        trials_detail: trials.iter().filter_map(|trial| trial_report(trial)).collect(),
+    }
+}
+
+fn at(stamp: Stamp) -> String {
+    rfc3339(stamp.at)
+}
+
+/// `None` for a trial that hits nothing, which there is not.
+fn trial_report(trial: &Trial) -> Option<TrialReport> {
+    let detected = trial.detected();
+    let quarantines = trial.hits.iter().filter_map(|hit| hit.quarantine_ms);
+    Some(TrialReport {
+        instance: trial.hits.first()?.instance,
+        activated_at: at(trial.activated()),
+        detected_at: detected.map(|off| at(off.stamp)),
+        cleared_at: trial.cleared().map(at),
+        recovered_at: trial.recovered().map(at),
+        reason: detected.map(|off| off.reason.text.clone()),
+        evidence: detected.map(|off| off.reason.evidence.clone()).unwrap_or_default(),
+        ttd_ms: trial.ttd_ms(),
+        ttr_ms: trial.ttr_ms(),
+        repair_ms: trial.repair_ms(),
+        quarantine_ms: quarantines.max_by(f64::total_cmp),
+        repair_over_quarantine_ms: trial.over_quarantine_ms(),
+        transitions: trial.hits.iter().map(|hit| hit.transitions).sum(),
+        transitions_while_active: trial.transitions_while_active(),
+        readmitted_while_active: trial.readmitted_while_active(),
+        alarmed: trial.alarmed,
+        hits: match trial.hits.as_slice() {
+            [_] => Vec::new(),
+            several => several.iter().map(hit_report).collect(),
+        },
+    })
+}
+
+fn hit_report(hit: &Hit) -> HitReport {
+    HitReport {
+        instance: hit.instance,
+        activated_at: at(hit.activated),
+        detected_at: hit.detected.as_ref().map(|off| at(off.stamp)),
+        cleared_at: hit.cleared.map(at),
+        recovered_at: hit.recovered.map(at),
+        reason: hit.detected.as_ref().map(|off| off.reason.text.clone()),
+        ttd_ms: hit.ttd_ms(),
+        ttr_ms: hit.ttr_ms(),
+        repair_ms: hit.repair_ms(),
+        quarantine_ms: hit.quarantine_ms,
+    }
+}
+
+/// The requests that were meant to start in any of the windows.
+pub(super) fn phase(observations: &[Observation], windows: &[Window]) -> Phase {
+    let requests: Vec<&Observation> = observations
+        .iter()
+        .filter(|seen| windows.iter().any(|window| window.holds(seen.intended_ns)))
+        .collect();
+    let failed = |seen: &&&Observation| matches!(seen.end, End::Failed(_));
+    let rate = |good: usize, all: usize| (all > 0).then(|| good as f64 / all as f64);
+    let mut failures = BTreeMap::new();
+    for seen in &requests {
+        if let End::Failed(failure) = seen.end {
+            *failures
+                .entry(format!("{}: {failure}", name(seen.operation)))
+                .or_default() += 1;
+        }
+    }
+    // What was never sent took no time.
+    let sent = requests.iter().filter(|seen| seen.end != End::Failed(Failure::Dropped));
+    let latencies = sorted(&sent.map(|seen| seen.latency_ns as f64 / 1e6).collect::<Vec<_>>());
+    let queries = || {
+        requests
+            .iter()
+            .filter(|seen| seen.operation == Operation::QueryInventory)
+    };
+    Phase {
+        requests: requests.len() as u64,
+        success_rate: rate(requests.len() - requests.iter().filter(failed).count(), requests.len()),
+        p50_ms: quantile(&latencies, 0.5),
+        p95_ms: quantile(&latencies, 0.95),
+        p99_ms: quantile(&latencies, 0.99),
+        max_ms: latencies.last().copied(),
+        quorum_rate: rate(
+            queries().filter(|seen| seen.end == End::Success).count(),
+            queries().count(),
+        ),
+        failed: failures,
+    }
+}
+
+const fn name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::QueryInventory => "query",
+        Operation::CreateOrder => "order",
+        Operation::CancelOrder => "cancel",
+    }
+}
