@@ -85,7 +85,7 @@ fn several_pairs_are_an_array_and_a_missed_fault_has_no_times() {
 #[test]
 fn without_json_it_is_a_table() {
     let table = stdout(&simulate(&words("--fault crash,freeze --trials 5 --healthy-days 1")));
-    for word in ["accrual", "crash", "freeze", "false alarms/day", "seed 1"] {
+    for word in ["accrual", "crash", "freeze", "false alarms/instance-day", "seed 1"] {
         assert!(table.contains(word), "{table}");
     }
 }

@@ -53,8 +53,11 @@ async fn without_a_quorum_nothing_unverified_is_served_and_the_alarm_is_raised()
                 .is_some_and(|turn| turn.quorum_lost);
         }
         assert!(alarmed, "no transition says that the quorum was lost");
-        // Clients ask and order all the while.
+        // Votes that were under way when the verdict fell have ended by then. Clients ask all the while.
+        sleep(Duration::from_millis(600)).await;
+        let served = traffic.answers();
         sleep(Duration::from_secs(1)).await;
+        assert_eq!(traffic.answers(), served, "answers without a quorum");
         for [_, _, number] in &pair {
             system.inject(&["clear", "--instance", number]).await;
         }
@@ -66,6 +69,7 @@ async fn without_a_quorum_nothing_unverified_is_served_and_the_alarm_is_raised()
     let refused: Vec<_> = told.others.iter().filter_map(|other| code(other)).collect();
     assert!(refused.iter().all(|code| *code == "503"), "{:?}", told.others);
     assert!(!refused.is_empty(), "the quorum was never missed");
+    assert!(told.answers.iter().all(|answer| answer.votes.len() >= 2));
     let truth = Truth::of(&system).await;
     truth.confirms_answers(&told.answers);
     truth.confirms_orders(&told.confirmed);
@@ -75,7 +79,11 @@ async fn without_a_quorum_nothing_unverified_is_served_and_the_alarm_is_raised()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_observer_that_stood_still_blames_nobody() {
-    let system = System::up().await;
+    // Of all detectors this one is for silence: it must know whose silence it was.
+    let system = System::up_with(|up| {
+        up.env("DETECTOR", "phi");
+    })
+    .await;
     let traffic = Traffic::start(&system, 0, 50);
     for name in ["monitor-svc", "voter-svc"] {
         let pid = system.pid(name);

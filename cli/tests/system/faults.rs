@@ -72,7 +72,7 @@ async fn nothing_that_detects_can_read_which_fault_is_injected() {
         (&["latency", "--scope", "queries"], true),
         (&["intermittent"], true),
         (&["incorrect"], true),
-        (&["stale"], false),
+        (&["stale"], true),
         (&["freeze"], true),
     ] {
         let args = [fault, &["--instance", "1"]].concat();
@@ -197,7 +197,7 @@ async fn only_who_has_stopped_reading_is_idle() {
         for number in 1..=3 {
             let idle = idle_ms(&system, number).await.unwrap();
             assert!(
-                idle < 1000,
+                idle < 500,
                 "instance {number} is idle for {idle} ms because of the broker"
             );
         }

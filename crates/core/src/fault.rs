@@ -112,6 +112,10 @@ pub fn check_all(faults: &[FaultSpec]) -> Result<(), String> {
             ));
         }
     }
+    let has = |wanted: &Fault| faults.iter().any(|spec| spec.fault == *wanted);
+    if has(&Fault::Crash) && has(&Fault::Freeze) {
+        return Err("a process cannot die and stand still at a time: choose crash or freeze".to_owned());
+    }
     Ok(())
 }
 

@@ -31,7 +31,7 @@ impl Alarms {
 
 /// The expectation of a Poisson number that is exceeded with 5 % confidence only, when `events` were seen: exactly
 /// −ln 0.05 for none, else Byar's approximation (Breslow and Day, "Statistical Methods in Cancer Research" II, 1987,
-/// §2.3), which is within 0.2 % of the exact bound.
+/// §2.3), which is at most 0.4 % off the exact bound.
 pub(crate) fn upper95(events: u64) -> f64 {
     if events == 0 {
         return -(0.05_f64.ln());

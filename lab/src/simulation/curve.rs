@@ -17,7 +17,7 @@ pub(crate) struct Point {
     pub unit: &'static str,
     pub fault: String,
     pub trials: usize,
-    /// Of the trials that were detected; null if none was.
+    /// Over all trials; null if the rank falls among those that were missed.
     pub ttd_median_ms: Option<f64>,
     pub ttd_p99_ms: Option<f64>,
     /// Share of the trials, 0 to 1.

@@ -107,8 +107,8 @@ fn ttd_csv(results: &[Measured]) -> String {
 }
 
 fn curve_csv(points: &[Point]) -> String {
-    let mut csv = "detector,threshold,unit,fault,trials,ttd_median_ms,ttd_p99_ms,missed,false_alarms_per_day,\
-                   false_alarms_per_day_upper95\n"
+    let mut csv = "detector,threshold,unit,fault,trials,ttd_median_ms,ttd_p99_ms,missed,false_alarms_per_instance_day,\
+                   false_alarms_per_instance_day_upper95\n"
         .to_owned();
     let cell = |ms: Option<f64>| ms.map(|ms| format!("{ms:.3}")).unwrap_or_default();
     for point in points {
@@ -186,6 +186,7 @@ mod tests {
             read("curve.csv").lines().nth(1),
             Some("accrual,2,nats,crash,3,8.000,,0.25,1.5,2")
         );
+        assert!(read("curve.csv").contains("false_alarms_per_instance_day,"));
         assert_eq!(read("ttd.csv").lines().count(), 51);
         for name in ["simulation.json", "curve.json"] {
             assert!(serde_json::from_str::<serde_json::Value>(&read(name)).is_ok(), "{name}");

@@ -233,5 +233,19 @@ mod tests {
     fn a_picture_without_data_is_a_picture() {
         assert!(curve(&[]).expect("drawn").starts_with("<svg"));
         assert!(ttd(&[]).expect("drawn").starts_with("<svg"));
+        let blind = Point {
+            detector: "phi",
+            threshold: 2.0,
+            unit: "phi",
+            fault: "intermittent".to_owned(),
+            trials: 5,
+            ttd_median_ms: None,
+            ttd_p99_ms: None,
+            missed: 1.0,
+            false_alarms_per_day: 0.0,
+            false_alarms_per_day_upper95: 1.0,
+        };
+        let svg = curve(&[blind]).expect("drawn");
+        assert!(svg.contains("intermittent") && !svg.contains("<circle"), "{svg}");
     }
 }

@@ -49,6 +49,15 @@ fn short(value: f64) -> String {
     }
 }
 
+/// How long instances were watched, all together.
+fn lasted(hours: f64) -> String {
+    if hours < 1.0 {
+        format!("{:.1} instance-minutes", hours * 60.0)
+    } else {
+        format!("{hours:.2} instance-hours")
+    }
+}
+
 /// One row per detector and fault, and one per threshold.
 pub(super) fn pairs(plan: &Plan, pairs: &[&Pair], points: &[Point]) -> String {
     let header = [
@@ -60,7 +69,7 @@ pub(super) fn pairs(plan: &Plan, pairs: &[&Pair], points: &[Point]) -> String {
         "p95",
         "p99",
         "max",
-        "false alarms/day",
+        "false alarms/instance-day",
     ];
     let rows = pairs.iter().map(|pair| {
         vec![
@@ -90,7 +99,7 @@ pub(super) fn pairs(plan: &Plan, pairs: &[&Pair], points: &[Point]) -> String {
             "TTD ms med",
             "p99",
             "missed",
-            "false alarms/day",
+            "false alarms/instance-day",
         ];
         let rows = points.iter().map(|point| {
             vec![
@@ -153,7 +162,7 @@ pub(super) fn findings(findings: &Findings) -> String {
     let rows = findings.replay.iter().map(|replay| {
         let mut row = vec![
             replay.detector.to_owned(),
-            format!("{:.2}", replay.instance_hours),
+            short(replay.instance_hours),
             replay.false_alarms.to_string(),
             short(replay.per_year_upper95),
         ];
@@ -218,11 +227,11 @@ fn health(health: &Health) -> String {
         |nats| format!("accrual needs a threshold of {nats:.1} nats for"),
     );
     format!(
-        "Health: {} answers in {:.2} instance-hours, {:.1} misses: {} per answer, at most {} (95 %).\n\
+        "Health: {} answers in {}, {:.1} misses: {} per answer, at most {} (95 %).\n\
          With that, {threshold} {} false alarms per instance-year at {:.0} answers/s, if misses are independent.\n\
          The monitor itself stood still {} times.\n",
         health.answers,
-        health.instance_hours,
+        lasted(health.instance_hours),
         health.misses,
         short(health.miss_rate),
         short(health.miss_rate_upper95),
@@ -240,6 +249,10 @@ mod tests {
     fn numbers_are_short_and_nothing_is_a_dash() {
         assert_eq!([ms(Some(7.94)), ms(Some(123.4)), ms(None)], ["7.9", "123", "–"]);
         assert_eq!(rate(0.0, 0.003), "< 0.0030");
+        assert_eq!(
+            [lasted(0.0025), lasted(2.5)],
+            ["0.1 instance-minutes", "2.50 instance-hours"]
+        );
         assert_eq!(
             [short(0.0), short(1e-9), short(0.25), short(12.0)],
             ["0", "1.0e-9", "0.2500", "12.00"]

@@ -8,7 +8,6 @@ use super::dice::{Dice, Purpose};
 use super::model::Model;
 use super::replica::Ailment;
 use super::world::World;
-use crate::statistics::quantile;
 
 /// The times to detect of some trials.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,7 +20,8 @@ pub(crate) struct Times {
     pub false_alarms: u64,
 }
 
-/// Times to detect in milliseconds, of the trials that were detected; null if none was.
+/// Times to detect in milliseconds over all trials. A missed trial took longer than any: a quantile whose rank falls
+/// among the missed ones is null, and so is the maximum if any was missed.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub(crate) struct Ttd {
     /// Half of the values are below it.
@@ -57,13 +57,22 @@ impl Times {
 
     /// Their quantiles.
     pub(crate) fn ttd(&self) -> Ttd {
-        let at = |q| quantile(&self.ttd_ms, q).map(round);
+        let at = |q| self.quantile(q).map(round);
         Ttd {
             median: at(0.5),
             p95: at(0.95),
             p99: at(0.99),
             max: at(1.0),
         }
+    }
+
+    /// The quantile `q` (0 to 1) of all trials, interpolated as [`quantile`](crate::statistics::quantile) does. `None`
+    /// if a missed one has its rank, or the next one: it would be longer than what was waited for.
+    fn quantile(&self, q: f64) -> Option<f64> {
+        let position = q * self.trials().checked_sub(1)? as f64;
+        let below = *self.ttd_ms.get(position.floor() as usize)?;
+        let above = *self.ttd_ms.get(position.ceil() as usize)?;
+        Some(below + (above - below) * position.fract())
     }
 }
 
@@ -160,6 +169,17 @@ mod tests {
         let few = run(DetectorKind::Accrual, &faults, 10).ttd_ms;
         many.retain(|ms| few.contains(ms));
         assert_eq!(many, few);
+    }
+
+    /// Those that were missed are the longest, so a detector that is blind does not look fast.
+    #[test]
+    fn a_missed_trial_is_longer_than_any() {
+        let ttd = |missed| Times::new(vec![30.0, 10.0, 20.0], missed, 0).ttd();
+        assert_eq!((ttd(0).median, ttd(0).max), (Some(20.0), Some(30.0)));
+        assert_eq!((ttd(1).median, ttd(1).p95, ttd(1).max), (Some(25.0), None, None));
+        assert_eq!(ttd(2).median, Some(30.0));
+        assert_eq!(ttd(3), Ttd::default(), "half of them were missed");
+        assert_eq!(Times::default().ttd(), Ttd::default());
     }
 
     #[test]

@@ -16,6 +16,10 @@ use super::queue::{Happening, Queue};
 use super::replica::{Ailment, Question, Replica, Reply};
 use super::voter::{Report, Voter};
 
+const MS: u64 = 1_000_000;
+/// From a timer to the task that waits for it.
+const WAKE_UP_NS: u64 = 150_000;
+
 /// What came of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -182,7 +186,7 @@ impl Trial<'_> {
                 if self.checks[place].answered(now_ns, id, !seen.is_miss()).is_some() {
                     self.seen(now_ns, place, seen);
                 }
-                self.due_ns[place] = self.checks[place].next_ns();
+                self.due_ns[place] = fires_ns(self.checks[place].next_ns());
             }
             Happening::Cut(place) => {
                 self.seen(now_ns, place, Seen::Unreachable);
@@ -216,7 +220,7 @@ impl Trial<'_> {
             }
         }
         *self.steps = steps;
-        self.due_ns[place] = self.checks[place].next_ns();
+        self.due_ns[place] = fires_ns(self.checks[place].next_ns());
     }
 
     fn seen(&mut self, now_ns: u64, place: usize, seen: Seen) {
@@ -235,7 +239,7 @@ impl Trial<'_> {
 
     fn hasten(&mut self, now_ns: u64, place: usize) {
         self.checks[place].hasten(now_ns);
-        self.due_ns[place] = self.checks[place].next_ns();
+        self.due_ns[place] = fires_ns(self.checks[place].next_ns());
     }
 
     fn reported(&mut self, now_ns: u64, report: &Report) {
@@ -263,7 +267,7 @@ impl Trial<'_> {
         let on = change.is_on();
         self.on[place] = on;
         self.checks[place].set_on(on);
-        self.due_ns[place] = self.checks[place].next_ns();
+        self.due_ns[place] = fires_ns(self.checks[place].next_ns());
         if change.was_on && !on {
             if place == self.target && self.ill {
                 self.detected_ns.get_or_insert(now_ns);
@@ -272,4 +276,9 @@ impl Trial<'_> {
             }
         }
     }
+}
+/// When a timer for `due_ns` fires: the runtime's timers go by whole milliseconds, never fire early, and it takes a
+/// moment until the task runs.
+const fn fires_ns(due_ns: u64) -> u64 {
+    due_ns.div_ceil(MS) * MS + WAKE_UP_NS
 }

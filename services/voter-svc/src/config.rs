@@ -22,9 +22,9 @@ pub struct Args {
     #[arg(long, env = "LATE_FLOOR_MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub late_floor_ms: u64,
 
-    /// Highest value of that bound, in milliseconds.
-    #[arg(long, env = "LATE_CAP_MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    pub late_cap_ms: u64,
+    /// Highest value of that bound, in milliseconds; without it 200, or the voting timeout if that is less.
+    #[arg(long, env = "LATE_CAP_MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub late_cap_ms: Option<u64>,
 
     /// How long a version that no other replica reaches may be lag, in milliseconds.
     #[arg(long, env = "LAG_BUDGET_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
@@ -39,13 +39,17 @@ pub struct Args {
     pub shadow_rate: u32,
 }
 
+/// The cap of the late bound, unless the voting timeout is shorter.
+const LATE_CAP_MS: u64 = 200;
+
 impl Args {
     /// The parameters of voting.
     ///
     /// # Errors
     /// When parameters contradict one another; the message names them.
     pub(crate) fn rules(&self) -> Result<Rules> {
-        let (floor, cap, timeout) = (self.late_floor_ms, self.late_cap_ms, self.voting_timeout_ms);
+        let (floor, timeout) = (self.late_floor_ms, self.voting_timeout_ms);
+        let cap = self.late_cap_ms.unwrap_or(LATE_CAP_MS.min(timeout));
         if floor > cap {
             bail!("LATE_FLOOR_MS ({floor}) is above LATE_CAP_MS ({cap}): lower the first or raise the second");
         }

@@ -84,6 +84,10 @@ impl InventoryVote {
 }
 
 impl Subject for InventoryVote {
+    fn adapts(&self) -> bool {
+        false
+    }
+
     fn take(&mut self, voice: &Voice<'_>, status: u16, body: &[u8]) -> bool {
         let Some(products) = reply::inventory(status, body, voice.label) else {
             return false;

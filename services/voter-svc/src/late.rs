@@ -74,11 +74,11 @@ mod tests {
         assert_eq!(bound.get(), ms(50));
         (1..=100).for_each(|n| bound.sample(n * 20 * MS, ms(80 + n % 2 * 10)));
         let slow = bound.get();
-        assert!(slow > ms(90) && slow < ms(120), "{slow:?}");
+        assert!(slow > ms(130) && slow < ms(145), "{slow:?}");
         (101..=200).for_each(|n| bound.sample(n * 20 * MS, ms(280)));
         assert_eq!(bound.get(), slow, "beyond the cap are faults, not samples");
         (201..=300).for_each(|n| bound.sample(n * 20 * MS, ms(1)));
-        assert_eq!(bound.get(), ms(50), "and back again");
+        assert!(bound.get() < ms(52), "and back again");
     }
 
     #[test]

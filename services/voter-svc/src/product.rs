@@ -47,6 +47,10 @@ impl ProductVote {
 }
 
 impl Subject for ProductVote {
+    fn adapts(&self) -> bool {
+        true
+    }
+
     fn take(&mut self, voice: &Voice<'_>, status: u16, body: &[u8]) -> bool {
         let Some(listed) = reply::product(status, body, voice.label, &self.product) else {
             return false;

@@ -93,12 +93,15 @@ pub async fn inventory(voter: Arc<Voter>, shutdown: CancellationToken) {
         let subject = InventoryVote::new(voter.replicas().len());
         let mut vote = Vote::begin(&voter, subject, "/inventory".into(), Purpose::Scrub);
         let took = vote.decide().await;
-        if let Some(inventory) = vote.subject().result() {
+        let result = vote.subject().result();
+        // Without an answer there was nothing to do, so no rest is due: those who return wait to be asked.
+        let rest = if result.is_some() { took * REST } else { REFRESH };
+        if let Some(inventory) = result {
             let decided = inventory.products.into_iter().map(|product| product.product_id);
             voter.catalogue.replace(decided.chain(inventory.undecided));
         }
         vote.collect();
-        pause = REFRESH.max((took * REST).min(REFRESH * REST));
+        pause = REFRESH.max(rest.min(REFRESH * REST));
     }
 }
 

@@ -5,7 +5,7 @@
 //! for a timer: a request that was open during a stall has its late bound anew from the end of it. Once: a host
 //! that stalls again and again must not excuse a replica for ever.
 //!
-//! A vote sees by its own timer when it was held up just as its bound passed, however shortly. What is kept here
+//! A vote sees by its own timer when it was held up by more than 10 ms just as its bound passed. What is kept here
 //! are stalls that used up so much of a bound before it passed that the rest is too short to judge by.
 
 use std::sync::atomic::{AtomicU64, Ordering};

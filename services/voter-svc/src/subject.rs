@@ -12,6 +12,9 @@ use crate::robust::robust_z;
 pub trait Subject: Send + 'static {
     /// Takes one answer; `false` when it is not a valid vote.
     fn take(&mut self, voter: &Voice<'_>, status: u16, body: &[u8]) -> bool;
+    /// Whether its answers are like others of their kind, so that their times teach the late bound and are judged by it.
+    /// An answer about all products takes as long as there are products.
+    fn adapts(&self) -> bool;
     /// Whether a quorum has decided everything that is voted on.
     fn is_decided(&self) -> bool;
     /// Replicas whose answer might decide the vote if they were asked again.

@@ -51,7 +51,8 @@ impl<S: Subject> Vote<S> {
     #[must_use]
     pub fn begin(voter: &Arc<Voter>, subject: S, path: Arc<str>, purpose: Purpose) -> Self {
         let start = Instant::now();
-        let round = Round::new(subject, voter.seats(purpose, mono_ns()), voter.rules().patience.timeout);
+        let seats = voter.seats(purpose, mono_ns(), subject.adapts());
+        let round = Round::new(subject, seats, voter.rules().patience.timeout);
         let vote = Self {
             voter: Arc::clone(voter),
             purpose,
@@ -158,7 +159,12 @@ impl<S: Subject> Vote<S> {
     fn take(&mut self, at: Duration, replica: ReplicaId, outcome: &Outcome<Bytes>) {
         let from = &self.voter.replicas()[replica.index()];
         let now_ns = mono_ns();
-        if let Some(took) = self.round.answer(at, replica, &from.label, outcome) {
+        let took = self.round.answer(at, replica, &from.label, outcome);
+        // Only comparable answers teach the bound: those about one product, and of a replica that is in order.
+        if let Some(took) = took
+            && self.round.subject().adapts()
+            && from.is_on()
+        {
             from.late.sample(now_ns, took);
         }
         self.write_down(now_ns);

@@ -73,6 +73,12 @@ pub struct Replica {
 }
 
 impl Replica {
+    /// Whether its votes count.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
+
     fn shadow_is_due(&self, now_ns: u64, gap_ns: u64) -> bool {
         let last = self.shadow_at.load(Ordering::Relaxed);
         now_ns.saturating_sub(last) >= gap_ns
@@ -173,16 +179,22 @@ impl Voter {
     }
 
     /// Who takes part in a vote that begins now. Replicas that are OFF are asked too, for their shadow
-    /// votes, but on behalf of clients only so often that one which hangs costs next to nothing.
+    /// votes, but on behalf of clients only so often that one which hangs costs next to nothing. Where the late bound does
+    /// not adapt it is its cap.
     #[must_use]
-    pub fn seats(&self, purpose: Purpose, now_ns: u64) -> Vec<Seat> {
+    pub fn seats(&self, purpose: Purpose, now_ns: u64, adapts: bool) -> Vec<Seat> {
         let gap_ns = 1_000_000_000 / u64::from(self.rules.shadow_rate.max(1));
         self.replicas
             .iter()
             .map(|replica| {
                 let on = replica.on.load(Ordering::Relaxed);
                 let asked = on || purpose == Purpose::Scrub || replica.shadow_is_due(now_ns, gap_ns);
-                Seat::new(replica.id, on, asked, replica.late.get())
+                let late = if adapts {
+                    replica.late.get()
+                } else {
+                    self.rules.patience.late_cap
+                };
+                Seat::new(replica.id, on, asked, late)
             })
             .collect()
     }

@@ -56,6 +56,11 @@ impl Traffic {
         self.told.lock().unwrap().confirmed.len()
     }
 
+    /// How many queries were answered so far.
+    pub fn answers(&self) -> usize {
+        self.told.lock().unwrap().answers.len()
+    }
+
     /// Waits until another `count` orders are confirmed.
     pub async fn goes_on(&self, count: usize) {
         let goal = self.confirmed() + count;

@@ -166,8 +166,10 @@ impl FaultSwitch {
         self.lock().plan(health)
     }
 
-    fn is_still(&self, active: &Arc<Active>) -> bool {
-        self.lock().has(active)
+    /// Does something that must not come after the fault's end, if it has not ended.
+    fn if_still<R>(&self, active: &Arc<Active>, f: impl FnOnce() -> R) -> Option<R> {
+        let set = self.lock();
+        set.has(active).then(f)
     }
 
     fn lock(&self) -> MutexGuard<'_, ActiveSet> {

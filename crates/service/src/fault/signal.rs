@@ -43,9 +43,9 @@ pub(super) fn schedule(switch: FaultSwitch, active: Arc<Active>) {
     tokio::task::spawn_blocking(move || {
         let due_ns = active.fault.activated_at.mono_ns;
         std::thread::sleep(Duration::from_nanos(due_ns.saturating_sub(mono_ns())));
-        if switch.is_still(&active)
-            && let Err(error) = kill_process(getpid(), signal)
-        {
+        // Under the lock: whoever ends the fault before is told the truth.
+        let sent = switch.if_still(&active, || kill_process(getpid(), signal));
+        if let Some(Err(error)) = sent {
             tracing::error!(%error, ?signal, "the process cannot signal itself");
         }
     });

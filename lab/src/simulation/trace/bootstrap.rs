@@ -44,6 +44,8 @@ pub(crate) struct Bootstrap {
     /// Different blocks to draw from, and how many of them have a miss.
     pub blocks: usize,
     pub blocks_with_misses: usize,
+    /// In how many of them the monitor itself stood still.
+    pub blocks_with_stalls: usize,
     /// What was drawn, all instances together.
     pub instance_years: f64,
     pub false_alarms: u64,
@@ -57,6 +59,10 @@ pub(crate) struct Bootstrap {
 struct Block<'a> {
     entries: &'a [Entry],
     from_ns: u64,
+    /// When the monitor stood still, since the block's beginning. Where the host stalls, misses are likely: such
+    /// blocks are what false alarms come from.
+    stalls: Vec<Span>,
+    /// Nothing but good answers, and the monitor looked all the time.
     clean: bool,
     /// Good answers to votes, of all instances.
     good: u64,
@@ -91,7 +97,6 @@ pub(crate) fn bootstrap(
     };
     let dirty = (0..blocks.len()).filter(|&block| !blocks[block].clean);
     let effects: Vec<Effect> = dirty
-        .clone()
         .map(|block| theatre.effect(block))
         .filter(|effect| effect.alarms > 0 || effect.open)
         .collect();
@@ -105,7 +110,8 @@ pub(crate) fn bootstrap(
     Some(Bootstrap {
         detector: config.detector.kind.name(),
         blocks: blocks.len(),
-        blocks_with_misses: dirty.count(),
+        blocks_with_misses: blocks.iter().filter(|block| has_misses(block.entries)).count(),
+        blocks_with_stalls: blocks.iter().filter(|block| !block.stalls.is_empty()).count(),
         instance_years: alarms.time,
         false_alarms,
         per_year: alarms.rate(),
@@ -127,9 +133,15 @@ fn cut<'a>(trace: &'a Trace, spans: &[Span]) -> Vec<Block<'a>> {
         for from_ns in steps.chain([last_ns]) {
             let to_ns = from_ns + BLOCK_NS;
             let entries = within(&trace.entries, Span { from_ns, to_ns });
-            // A block in which the monitor did not look is no block of health.
-            let stood = |stall: &Span| stall.from_ns < to_ns && stall.to_ns > from_ns;
-            if entries.is_empty() || trace.stalls.iter().any(stood) {
+            let stood = trace.stalls.iter();
+            let stood = stood.filter(|stall| stall.from_ns < to_ns && stall.to_ns > from_ns);
+            let stalls: Vec<Span> = stood
+                .map(|stall| Span {
+                    from_ns: stall.from_ns.max(from_ns) - from_ns,
+                    to_ns: stall.to_ns.min(to_ns) - from_ns,
+                })
+                .collect();
+            if entries.is_empty() && stalls.is_empty() {
                 continue;
             }
             let good = entries.iter().map(|entry| match entry.evidence {
@@ -139,12 +151,17 @@ fn cut<'a>(trace: &'a Trace, spans: &[Span]) -> Vec<Block<'a>> {
             blocks.push(Block {
                 entries,
                 from_ns,
-                clean: !entries.iter().any(|entry| entry.evidence.is_bad()),
+                clean: stalls.is_empty() && !has_misses(entries),
+                stalls,
                 good: good.sum(),
             });
         }
     }
     blocks
+}
+
+fn has_misses(entries: &[Entry]) -> bool {
+    entries.iter().any(|entry| entry.evidence.is_bad())
 }
 
 /// Good answers to votes per instance and slice of time.
@@ -213,17 +230,22 @@ impl Theatre<'_> {
             }
             return;
         }
+        let shift = |stall: &Span| Span {
+            from_ns: from_ns + stall.from_ns,
+            to_ns: from_ns + stall.to_ns,
+        };
+        let stalls: Vec<Span> = block.stalls.iter().map(shift).collect();
         for entry in block.entries {
             let at_ns = from_ns + (entry.at_ns - block.from_ns);
-            player.advance(at_ns, &[]);
+            player.advance(at_ns, &stalls);
             player.take(Entry { at_ns, ..*entry });
         }
-        player.advance(from_ns + BLOCK_NS, &[]);
+        player.advance(from_ns + BLOCK_NS, &stalls);
     }
 
     /// Whether the block that was just played leaves suspicion, or somebody OFF.
     fn is_open(&self, player: &Player, block: usize) -> bool {
-        let Block { entries, from_ns, .. } = self.blocks[block];
+        let &Block { entries, from_ns, .. } = &self.blocks[block];
         let fresh = |entry: &&Entry| entry.at_ns >= from_ns + (BLOCK_NS - MEMORY_NS);
         let late = |entry: &Entry| match entry.evidence {
             Evidence::Check { seen, .. } => matches!(seen, Seen::Late | Seen::Unreachable),
@@ -286,92 +308,4 @@ impl Theatre<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tolerancia_core::detector::DetectorConfig;
-
-    use super::super::healthy_spans;
-    use super::super::tests::{MS, check, healthy};
-    use super::*;
-    use crate::simulation::model::Model;
-
-    fn of(trace: &Trace, kind: DetectorKind, years: f64) -> Bootstrap {
-        let detector = DetectorConfig::default().of(kind);
-        bootstrap(trace, &healthy_spans(trace), Model::default().panel(detector), years, 1).expect("whole blocks")
-    }
-
-    #[test]
-    fn perfect_health_stays_perfect() {
-        for kind in DetectorKind::ALL {
-            let found = of(&healthy(100, Vec::new()), kind, 1000.0);
-            assert_eq!((found.false_alarms, found.blocks_with_misses), (0, 0), "{kind}");
-            assert!(found.instance_years >= 1000.0);
-            assert!((found.per_year_upper95 * found.instance_years - 3.0).abs() < 0.01);
-        }
-    }
-
-    #[test]
-    fn a_trace_that_is_too_short_gives_nothing() {
-        let trace = healthy(4, Vec::new());
-        let panel = Model::default().panel(DetectorConfig::default());
-        assert_eq!(bootstrap(&trace, &healthy_spans(&trace), panel, 1.0, 1), None);
-    }
-
-    /// Five of the 97 blocks hold the second in which there is an alarm.
-    #[test]
-    fn an_alarm_comes_as_often_as_its_block() {
-        let bad = (0..6).map(|i| check(52_500 + i, 2, Seen::Error)).collect();
-        let found = of(&healthy(101, bad), DetectorKind::Accrual, 0.05);
-        assert_eq!((found.blocks, found.blocks_with_misses), (97, 5));
-        let expected = YEAR_S / 5.0 * (5.0 / 97.0) / 3.0;
-        assert!(
-            (found.per_year / expected - 1.0).abs() < 0.1,
-            "{} {expected}",
-            found.per_year
-        );
-        assert!(found.per_year_upper95 > found.per_year);
-    }
-
-    /// Two misses at the end of one block and two at the beginning of another are four when the two meet.
-    #[test]
-    fn misses_of_blocks_that_meet_add_up() {
-        let bad = vec![
-            check(9_999, 2, Seen::Error),
-            check(10_000, 2, Seen::Error),
-            check(50_002, 2, Seen::Error),
-            check(50_003, 2, Seen::Error),
-        ];
-        let trace = healthy(101, bad);
-        let found = of(&trace, DetectorKind::Accrual, 0.5);
-        assert_eq!(found.blocks_with_misses, 10);
-        // Of the five blocks that hold a pair, one ends with it, and one begins.
-        let expected = YEAR_S / 5.0 / (97.0 * 97.0) / 3.0;
-        assert!(
-            (found.per_year / expected - 1.0).abs() < 0.3,
-            "{} {expected}",
-            found.per_year
-        );
-    }
-
-    /// Every instant of a stretch is in some block, its last one too.
-    #[test]
-    fn the_end_of_a_stretch_is_not_left_out() {
-        let mut trace = healthy(8, Vec::new());
-        let end_ms = trace.entries[trace.entries.len() - 1].at_ns / MS;
-        let bad = (0..6).map(|i| check(end_ms + 100 + i, 2, Seen::Error));
-        trace.entries.extend(bad);
-        let found = of(&trace, DetectorKind::Accrual, 0.01);
-        assert_eq!((found.blocks, found.blocks_with_misses), (4, 1));
-        assert!(found.false_alarms > 0);
-    }
-
-    #[test]
-    fn a_block_in_which_the_monitor_stood_still_is_left_out() {
-        let mut trace = healthy(101, Vec::new());
-        trace.stalls = vec![Span {
-            from_ns: 52_000 * MS,
-            to_ns: 53_000 * MS,
-        }];
-        // Six blocks hold some of that second.
-        assert_eq!(of(&trace, DetectorKind::Accrual, 1.0).blocks, 97 - 6);
-    }
-}
+mod tests;

@@ -90,6 +90,8 @@ struct Builder {
     trace: Trace,
     /// The newest instant of the monitor's so far.
     last_ns: u64,
+    /// Lines are lost since then.
+    torn_ns: Option<u64>,
 }
 
 impl Builder {
@@ -98,7 +100,8 @@ impl Builder {
             return Err("is empty".to_owned());
         };
         Ok(Self {
-            last_ns: 0,
+            last_ns: began_ns(&line),
+            torn_ns: None,
             trace: Trace {
                 begin: begin(&line)?,
                 load: None,
@@ -125,12 +128,25 @@ impl Builder {
     fn take(&mut self, line: TraceLine) -> Result<(), String> {
         match line {
             TraceLine::Begin { .. } => {
-                let begin = begin(&line)?;
-                if begin.replicas != self.trace.begin.replicas {
-                    return Err("another system begins here: use one trace per system".to_owned());
+                let (at_ns, before) = (began_ns(&line), self.trace.begin);
+                // An experiment may have switched the detector.
+                let begin = Begin {
+                    detector: before.detector,
+                    ..begin(&line)?
+                };
+                if begin != before {
+                    return Err("another system begins here, or other settings: use one trace for each".to_owned());
                 }
-                // The monitor was started again: what it knew before is gone.
-                self.trace.tears.push(self.last_ns);
+                if at_ns < self.last_ns {
+                    return Err(
+                        "the clock begins anew here, after a restart of the host or on another one: move \
+                                this line and the rest into a trace of their own"
+                            .to_owned(),
+                    );
+                }
+                // The connection was lost, or the monitor was started again: what it knew before is gone.
+                self.torn_ns.get_or_insert(self.last_ns);
+                self.on(at_ns);
             }
             TraceLine::Load {
                 queries_rps,
@@ -177,7 +193,7 @@ impl Builder {
                 at_ns, instance, on, ..
             } => {
                 let instance = self.known(instance)?;
-                self.last_ns = self.last_ns.max(at_ns);
+                self.on(at_ns);
                 self.trace.verdicts.push(Turn { at_ns, instance, on });
             }
             TraceLine::Stall { at_ns, for_ns } => self.trace.stalls.push(Span {
@@ -196,23 +212,48 @@ impl Builder {
                     return Err("a fault is detected before it is activated".to_owned());
                 }
                 let instance = self.known(instance)?;
-                self.trace.faults.push(Trial {
+                self.fault(Trial {
                     activated_ns,
                     cleared_ns,
                     detected_ns,
                     instance,
                     faults,
                     detector,
+                    over: cleared_ns.is_some() || detected_ns.is_some(),
                 });
             }
-            TraceLine::Lost { .. } => self.trace.tears.push(self.last_ns),
+            TraceLine::Lost { .. } => {
+                self.torn_ns.get_or_insert(self.last_ns);
+            }
         }
         Ok(())
     }
 
+    /// The monitor's time goes on; a tear ends.
+    fn on(&mut self, at_ns: u64) {
+        if let Some(torn_ns) = self.torn_ns.take() {
+            let from_ns = torn_ns.saturating_add(1);
+            self.trace.tears.push(Span {
+                from_ns,
+                to_ns: from_ns.max(at_ns),
+            });
+        }
+        self.last_ns = self.last_ns.max(at_ns);
+    }
+
+    /// A fault has a line when it begins and another one when it is over, which then holds. A crash that nobody
+    /// noticed has the same line twice.
+    fn fault(&mut self, trial: Trial) {
+        let of = |known: &&mut Trial| (known.activated_ns, known.instance) == (trial.activated_ns, trial.instance);
+        match self.trace.faults.iter_mut().rev().find(of) {
+            Some(known) => *known = Trial { over: true, ..trial },
+            None => self.trace.faults.push(trial),
+        }
+    }
+
     fn enter(&mut self, at_ns: u64, instance: ReplicaId, evidence: Evidence) -> Result<(), String> {
         let instance = self.known(instance)?;
-        self.last_ns = self.last_ns.max(at_ns);
+        self.on(at_ns);
         self.trace.entries.push(Entry {
             at_ns,
             instance,
@@ -229,8 +270,15 @@ impl Builder {
         self.trace.verdicts.sort_by_key(|turn| turn.at_ns);
         self.trace.stalls.sort_by_key(|stall| stall.from_ns);
         self.trace.faults.sort_by_key(|trial| trial.activated_ns);
-        self.trace.tears.sort_unstable();
         Ok(self.trace)
+    }
+}
+
+/// The instant of a first line.
+const fn began_ns(line: &TraceLine) -> u64 {
+    match line {
+        TraceLine::Begin { mono_ns, .. } => *mono_ns,
+        _ => 0,
     }
 }
 
@@ -272,87 +320,4 @@ fn begin(line: &TraceLine) -> Result<Begin, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use tolerancia_core::detector::Seen;
-
-    use super::super::tests::{MS, check, id, report};
-    use super::*;
-
-    const BEGIN: &str = r#"{"type":"begin","schema":1,"at":"2026-01-01T00:00:00.000000Z","mono_ns":1,"replicas":3,"detector":"accrual","interval_ms":200,"timeout_ms":1000,"late_floor_ms":50,"late_cap_ms":200,"lag_budget_ms":1000}"#;
-
-    fn parse(text: &str) -> Result<Trace, String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        read(file.path())
-    }
-
-    #[test]
-    fn lines_are_sorted_by_time_and_kept_by_kind() {
-        let lines = [
-            BEGIN,
-            r#"{"type":"load","queries_rps":50.0,"orders_rps":10.0}"#,
-            r#"{"type":"check","at_ns":8000000,"instance":"2","seen":"late"}"#,
-            r#"{"type":"check","at_ns":5000000,"instance":"1","seen":"good","took_us":900}"#,
-            r#"{"type":"report","at_ns":9000000,"made_ns":3000000,"instance":"3","from":"voter-svc","good":7,"late":1,"failed":2,"lies":0}"#,
-            r#"{"type":"verdict","at_ns":9500000,"instance":"3","on":false,"kind":"late"}"#,
-            r#"{"type":"stall","at_ns":9000000,"for_ns":4000000}"#,
-            r#"{"type":"lost","lines":3}"#,
-            r#"{"type":"fault","activated_ns":1000000,"detected_ns":2000000,"instance":"1","faults":[{"fault":"crash"}],"detector":"accrual"}"#,
-        ];
-        let trace = parse(&(lines.join("\n") + "\n")).unwrap();
-        assert_eq!(
-            trace.entries,
-            [
-                check(5, 1, Seen::Good),
-                check(8, 2, Seen::Late),
-                report(9, 3, [7, 1, 2])
-            ]
-        );
-        assert_eq!(trace.load, Some([50.0, 10.0]));
-        assert_eq!(trace.report_delays_ns, [6 * MS]);
-        assert_eq!((trace.tears, trace.stalls[0].from_ns), (vec![9_500_000], 5 * MS));
-        assert_eq!((trace.verdicts[0].instance, trace.verdicts[0].on), (id(3), false));
-        assert_eq!(trace.faults[0].detected_ns, Some(2 * MS));
-    }
-
-    #[test]
-    fn what_is_wrong_is_told_with_its_line() {
-        let check = r#"{"type":"check","at_ns":8,"instance":"4","seen":"late"}"#;
-        for (text, said) in [
-            (String::new(), "is empty"),
-            ("x\n".to_owned(), "line 1: this is no line of a trace"),
-            (
-                format!("{check}\n"),
-                "line 1: a trace starts with a line of type \"begin\"",
-            ),
-            (format!("{BEGIN}\n"), "holds no evidence"),
-            (format!("{BEGIN}\n{check}\n"), "line 2: there is no instance 4"),
-            (format!("{BEGIN}\n{}", &check[..20]), "line 2: the line is cut off"),
-            (
-                format!("{BEGIN}\n{}\n", &check[..20]),
-                "line 2: this is no line of a trace",
-            ),
-            (
-                format!("{BEGIN}\n{}\n", "x".repeat(70_000)),
-                "line 2: this is no line of a trace: it is longer",
-            ),
-            (
-                BEGIN.replace("\"schema\":1", "\"schema\":2") + "\n",
-                "line 1: this trace has schema 2",
-            ),
-            (
-                BEGIN.replace("\"replicas\":3", "\"replicas\":4") + "\n",
-                "line 1: a system has 3, 5 or 7",
-            ),
-        ] {
-            let error = parse(&text).unwrap_err();
-            assert!(error.contains(said), "{error}");
-        }
-        assert!(
-            read(Path::new("/nowhere/trace"))
-                .unwrap_err()
-                .contains("/nowhere/trace cannot be read")
-        );
-    }
-}
+mod tests;

@@ -32,8 +32,8 @@ pub(crate) struct Trace {
     pub verdicts: Vec<Turn>,
     /// When the monitor stood still: from and to.
     pub stalls: Vec<Span>,
-    /// Instants at which the trace is torn: lines are lost, or the monitor began anew.
-    pub tears: Vec<u64>,
+    /// Where the trace is torn, lines are lost, or the monitor began anew: what happened there is not known.
+    pub tears: Vec<Span>,
     pub faults: Vec<Trial>,
     /// From a report to its arrival, nanoseconds.
     pub report_delays_ns: Vec<u64>,
@@ -102,6 +102,8 @@ pub(crate) struct Trial {
     pub instance: ReplicaId,
     pub faults: Vec<FaultSpec>,
     pub detector: DetectorKind,
+    /// Whether the trace says how it ended. Not where the recording ended during the fault.
+    pub over: bool,
 }
 
 #[cfg(test)]

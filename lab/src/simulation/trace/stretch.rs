@@ -3,7 +3,8 @@
 use super::Trace;
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// After the instance is back, the system settles for this long.
+/// After the instance is back, the system settles for this long. What was seen of a fault may turn its instance OFF as
+/// long after the fault.
 const SETTLE_NS: u64 = SECOND_NS;
 /// A fault of which nobody noticed anything, and that nobody cleared, is taken to be over after this time.
 const UNSEEN_NS: u64 = 5 * SECOND_NS;
@@ -31,10 +32,7 @@ pub(crate) fn healthy_spans(trace: &Trace) -> Vec<Span> {
         to_ns: last.at_ns.saturating_add(1),
     };
     let mut cuts: Vec<Span> = trace.faults.iter().map(|trial| faulty(trace, trial)).collect();
-    cuts.extend(trace.tears.iter().map(|&at_ns| Span {
-        from_ns: at_ns.saturating_add(1),
-        to_ns: at_ns.saturating_add(1),
-    }));
+    cuts.extend(&trace.tears);
     cuts.sort_by_key(|cut| cut.from_ns);
     let mut spans = Vec::new();
     let mut from_ns = whole.from_ns;
@@ -57,11 +55,20 @@ pub(crate) fn healthy_spans(trace: &Trace) -> Vec<Span> {
 /// From the fault until the instance is back and the system has settled.
 fn faulty(trace: &Trace, trial: &super::Trial) -> Span {
     let turns = || trace.verdicts.iter().filter(|turn| turn.instance == trial.instance);
+    let gone_ns = trial
+        .cleared_ns
+        .unwrap_or_else(|| trial.activated_ns.saturating_add(UNSEEN_NS));
     let off_ns = trial.detected_ns.or_else(|| {
-        let mut later = turns().filter(|turn| !turn.on && turn.at_ns >= trial.activated_ns);
-        later.next().map(|turn| turn.at_ns)
+        // A later OFF has another cause.
+        let own = trial.activated_ns..=gone_ns.saturating_add(SETTLE_NS);
+        let mut own = turns().filter(|turn| !turn.on && own.contains(&turn.at_ns));
+        own.next().map(|turn| turn.at_ns)
     });
     let over_ns = match off_ns {
+        // Nobody knows how long it was there: until its instance was let back in, or for good.
+        _ if !trial.over => turns()
+            .find(|turn| turn.on && turn.at_ns > trial.activated_ns)
+            .map(|turn| turn.at_ns),
         Some(off_ns) => {
             let cleared_ns = off_ns.max(trial.cleared_ns.unwrap_or(0));
             // It may have come back while the fault was still there; if it went OFF again, that does not count.
@@ -72,11 +79,7 @@ fn faulty(trace: &Trace, trial: &super::Trial) -> Span {
                     .map(|turn| turn.at_ns),
             }
         }
-        None => Some(
-            trial
-                .cleared_ns
-                .unwrap_or_else(|| trial.activated_ns.saturating_add(UNSEEN_NS)),
-        ),
+        None => Some(gone_ns),
     };
     Span {
         from_ns: trial.activated_ns,
@@ -106,6 +109,7 @@ mod tests {
             instance: id(1),
             faults: Vec::new(),
             detector: DetectorKind::Accrual,
+            over: true,
         }
     }
 
@@ -158,14 +162,38 @@ mod tests {
         assert!((seconds(&healthy_spans(&trace)) - (9.999 + 9.0 + (end - 36_000) as f64 / 1e3)).abs() < 0.01);
     }
 
+    /// An OFF long after an undetected fault is a false alarm, and what lies between is health.
     #[test]
-    fn a_tear_ends_a_span() {
+    fn a_fault_that_nobody_noticed_explains_no_later_off() {
+        let mut trace = healthy(60, Vec::new());
+        let end = trace.entries.last().expect("entries").at_ns / MS;
+        trace.faults = vec![trial(10_000, None, Some(20_000))];
+        trace.verdicts = vec![turn(40_000, false), turn(42_000, true)];
+        assert_eq!(spans(&trace), [[1, 10_000], [21_000, end]]);
+        trace.verdicts = vec![turn(20_500, false), turn(23_000, true)];
+        assert_eq!(spans(&trace), [[1, 10_000], [24_000, end]]);
+    }
+
+    #[test]
+    fn a_fault_during_which_the_recording_ended_is_no_health() {
+        let mut trace = healthy(60, Vec::new());
+        let end = trace.entries.last().expect("entries").at_ns / MS;
+        let mut unknown = trial(50_000, None, None);
+        unknown.over = false;
+        trace.faults = vec![unknown];
+        assert_eq!(spans(&trace), [[1, 50_000]]);
+        trace.verdicts = vec![turn(50_100, false), turn(53_000, true)];
+        assert_eq!(spans(&trace), [[1, 50_000], [54_000, end]]);
+    }
+
+    #[test]
+    fn what_a_tear_hides_is_in_no_span() {
         let mut trace = healthy(10, Vec::new());
-        trace.tears = vec![5_000 * MS];
-        let spans = healthy_spans(&trace);
-        assert_eq!(
-            (spans.len(), spans[0].to_ns, spans[1].from_ns),
-            (2, 5_000 * MS + 1, 5_000 * MS + 1)
-        );
+        let end = trace.entries.last().expect("entries").at_ns / MS;
+        trace.tears = vec![Span {
+            from_ns: 5_000 * MS,
+            to_ns: 7_000 * MS,
+        }];
+        assert_eq!(spans(&trace), [[1, 5_000], [7_000, end]]);
     }
 }
