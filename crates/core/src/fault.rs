@@ -263,6 +263,16 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_process_does_not_die_and_stand_still_at_a_time() {
+        let whole = |fault| FaultSpec {
+            fault,
+            scope: Scope::All,
+        };
+        let problem = check_all(&[whole(Fault::Freeze), whole(Fault::Crash)]).unwrap_err();
+        assert!(problem.contains("choose crash or freeze"), "{problem}");
+    }
+
     proptest! {
         #[test]
         fn taking_the_place_of_another_is_an_equivalence(a in spec(), b in spec(), c in spec()) {
@@ -272,13 +282,15 @@ mod tests {
         }
 
         #[test]
-        fn a_list_is_accepted_if_it_is_short_and_nothing_is_there_twice(
+        fn a_list_is_accepted_if_it_is_short_and_nothing_is_there_twice_or_contradicts(
             faults in prop::collection::vec(spec(), 0..=MAX_FAULTS + 2),
         ) {
             let pairs = faults.iter().enumerate().flat_map(|(n, a)| faults[..n].iter().map(move |b| (a, b)));
             let twice = pairs.filter(|(a, b)| a.replaces(b)).count();
             let fits = (1..=MAX_FAULTS).contains(&faults.len());
-            prop_assert_eq!(check_all(&faults).is_ok(), fits && twice == 0);
+            let has = |wanted: Fault| faults.iter().any(|spec| spec.fault == wanted);
+            let both = has(Fault::Crash) && has(Fault::Freeze);
+            prop_assert_eq!(check_all(&faults).is_ok(), fits && twice == 0 && !both);
         }
 
         #[test]
