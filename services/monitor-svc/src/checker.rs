@@ -116,7 +116,11 @@ impl Checker {
                         checks.hasten(now_ns);
                     }
                 }
-                () = self.cue.missed.notified() => checks.hasten(mono_ns()),
+                () = self.cue.missed.notified() => {
+                    // The verdict may be newer than what was read above.
+                    checks.set_on(self.cue.is_on());
+                    checks.hasten(mono_ns());
+                }
                 () = tokio::time::sleep_until(instant(checks.next_ns())) => {
                     let now_ns = mono_ns();
                     for step in checks.poll(now_ns) {

@@ -96,11 +96,13 @@ mod tests {
             [50, 200, 300].map(Duration::from_millis)
         );
         assert!(rules(&["--late-floor-ms", "300", "--late-cap-ms", "300"]).is_ok());
+        let short = rules(&["--voting-timeout-ms", "150"]).unwrap().patience;
+        assert_eq!(short.late_cap, short.timeout, "a cap that was not set gives way");
         for (flags, named) in [
             (["--late-floor-ms", "201"], "LATE_CAP_MS (200)"),
             (["--late-cap-ms", "49"], "LATE_FLOOR_MS (50)"),
             (["--late-cap-ms", "301"], "VOTING_TIMEOUT_MS (300)"),
-            (["--voting-timeout-ms", "199"], "LATE_CAP_MS (200)"),
+            (["--voting-timeout-ms", "49"], "LATE_FLOOR_MS (50)"),
         ] {
             let error = rules(&flags).unwrap_err().to_string();
             assert!(error.contains(named), "{flags:?}: {error}");

@@ -160,10 +160,10 @@ impl<S: Subject> Vote<S> {
         let from = &self.voter.replicas()[replica.index()];
         let now_ns = mono_ns();
         let took = self.round.answer(at, replica, &from.label, outcome);
-        // Only comparable answers teach the bound: those about one product, and of a replica that is in order.
+        // Only comparable answers teach the bound: those about one product. Of a replica that is OFF too, or one that
+        // returned by a slower way would be late for ever.
         if let Some(took) = took
             && self.round.subject().adapts()
-            && from.is_on()
         {
             from.late.sample(now_ns, took);
         }

@@ -73,12 +73,6 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Whether its votes count.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.on.load(Ordering::Relaxed)
-    }
-
     fn shadow_is_due(&self, now_ns: u64, gap_ns: u64) -> bool {
         let last = self.shadow_at.load(Ordering::Relaxed);
         now_ns.saturating_sub(last) >= gap_ns

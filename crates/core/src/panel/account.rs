@@ -110,7 +110,7 @@ pub(super) fn explain(detector: &dyn Detector, pieces: &[Piece], note: Option<&s
             continue;
         }
         let same = pieces.iter().filter(|p| (p.seen, p.from.as_str()) == kind);
-        let count: u32 = same.map(|p| p.count).sum();
+        let count = same.fold(0u32, |count, piece| count.saturating_add(piece.count));
         let comma = if told.is_empty() { "" } else { "," };
         let _ = write!(text, "{comma} {count} × {} ({})", word(piece.seen), piece.from);
         told.push(kind);
@@ -156,6 +156,14 @@ mod tests {
             "{text}"
         );
         assert_eq!(account.mostly(), Some(Seen::Late));
+    }
+
+    #[test]
+    fn absurd_counts_are_told_all_the_same() {
+        let mut account = Account::default();
+        (0..2).for_each(|i| account.add(i, Seen::Late, "x", u32::MAX, 1.0, 1.0));
+        let text = explain(&*DetectorConfig::default().build(), &account.pieces(2), None);
+        assert!(text.contains("4294967295 × late"), "{text}");
     }
 
     #[test]
