@@ -52,8 +52,9 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
     let announced = target(&args, ports)?;
     experiment::announce(&mut args.lab, &announced, None).map_err(|error| Failure::cannot(error.to_string()))?;
     match running(ports).await? {
-        Some(replicas) => {
+        Some((replicas, detector)) => {
             ports.replicas = replicas;
+            let token = args.fault_token.is_some();
             console::err(format_args!(
                 "using the system that is up on port {} and following",
                 ports.base
@@ -61,6 +62,12 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
             let outcome = measure(args, ports, &signals).await;
             if signals.kill.is_cancelled() {
                 console::err("a fault may still be active: `tolerancia inject clear --instance N` ends it");
+                let monitor = format!("http://127.0.0.1:{}", ports.monitor());
+                let status = get::<SystemStatus>(&http::client(), &format!("{monitor}/status")).await;
+                let now = status.map(|status| status.detector);
+                if let Some(message) = left_switched(&monitor, &detector, now.as_deref(), token) {
+                    console::err(message);
+                }
             }
             outcome
         }
@@ -78,9 +85,28 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
     }
 }
 
-/// The number of replicas of the system that is up on these ports. None where nothing, or not all of a system,
+/// What to tell of a detector that was not put in force again: `before` was so before the experiment, `now` is, if the
+/// monitor says so. None if it is the same.
+fn left_switched(monitor: &str, before: &str, now: Option<&str>, token: bool) -> Option<String> {
+    let now = match now {
+        Some(now) if now == before => return None,
+        Some(now) => format!("the monitor judges by the detector {now} now, before it was {before}"),
+        None => format!("the monitor may judge by another detector than {before}, which it was before"),
+    };
+    let token = if token {
+        "-H \"Authorization: Bearer $FAULT_TOKEN\" "
+    } else {
+        ""
+    };
+    Some(format!(
+        "{now}: PUT /detector changes it back, as in `curl -X PUT {token}-H 'Content-Type: application/json' \
+         -d '{{\"detector\":\"{before}\"}}' {monitor}/detector`"
+    ))
+}
+
+/// The number of replicas, and the detector, of the system that is up on these ports. None where nothing, or not all of a system,
 /// answers: starting one then tells which ports are taken.
-async fn running(ports: Ports) -> Result<Option<u8>, Failure> {
+async fn running(ports: Ports) -> Result<Option<(u8, String)>, Failure> {
     let http = http::client();
     for (port, service) in [
         (ports.monitor(), name::MONITOR),
@@ -93,7 +119,7 @@ async fn running(ports: Ports) -> Result<Option<u8>, Failure> {
         }
     }
     let status = get::<SystemStatus>(&http, &format!("http://127.0.0.1:{}/status", ports.monitor())).await;
-    Ok(status.and_then(|status| u8::try_from(status.replicas).ok()))
+    Ok(status.and_then(|status| Some((u8::try_from(status.replicas).ok()?, status.detector))))
 }
 
 async fn get<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) -> Option<T> {
@@ -202,4 +228,27 @@ fn target(args: &ExperimentCommand, ports: Ports) -> Result<Target, Failure> {
         },
         replicas: ports.replicas.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_detector_that_was_left_switched_is_named_with_the_way_back() {
+        let left = |now, token| left_switched("http://m", "accrual", now, token);
+        assert_eq!(left(Some("accrual"), false), None);
+        let told = left(Some("phi"), false).unwrap();
+        assert!(
+            told.contains("detector phi now") && told.contains("PUT /detector"),
+            "{told}"
+        );
+        assert!(
+            told.contains(r#"-d '{"detector":"accrual"}' http://m/detector"#),
+            "{told}"
+        );
+        assert!(!told.contains("Bearer"), "{told}");
+        assert!(left(None, true).unwrap().contains("Bearer $FAULT_TOKEN"));
+    }
 }

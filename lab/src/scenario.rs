@@ -19,6 +19,11 @@ pub use file::ScenarioError;
 
 /// A scenario file larger than this is none.
 const MAX_BYTES: u64 = 1 << 20;
+/// Requests that can be remembered until the end: a day at the default load, about a gigabyte.
+const MOST_REQUESTS: f64 = 6e6;
+/// What a trial takes beside the time that its fault is held and the system settles, seconds: a fault that is not
+/// detected is waited for for 10 s, the rest is recovery.
+const TRIAL_S: f64 = 15.0;
 
 /// What an experiment does.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -178,6 +183,26 @@ impl Scenario {
         if quick { self.quick } else { self.pace }
     }
 
+    /// How many requests are made at such a pace, each of which is remembered until the end.
+    fn requests(&self, pace: Pace) -> f64 {
+        let trials = (pace.trials * self.faults.len() * self.detectors.len().max(1)) as f64;
+        let trial_s = (pace.hold + pace.settle).as_secs_f64() + TRIAL_S;
+        let seconds = pace.baseline.as_secs_f64() + trials * trial_s;
+        seconds * (self.load.queries_rps + self.load.orders_rps)
+    }
+
+    /// Checks that what is to be remembered fits into memory.
+    ///
+    /// # Errors
+    /// A message that says how much it would be.
+    pub(crate) fn is_bounded(&self, quick: bool) -> Result<(), ScenarioError> {
+        let requests = self.requests(self.pace(quick));
+        if requests > MOST_REQUESTS {
+            return Err(ScenarioError::TooLong(too_many(requests)));
+        }
+        Ok(())
+    }
+
     /// The names of the faults, in their order, as the report has them: as short as tells one from another.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -207,6 +232,14 @@ impl Scenario {
             })
         })
     }
+}
+
+/// What to tell of so many requests.
+fn too_many(requests: f64) -> String {
+    format!(
+        "that is an experiment of up to {requests:.0} requests, each of which is remembered: fewer trials, detectors or \
+         faults, or a smaller load; at most {MOST_REQUESTS:.0}"
+    )
 }
 
 /// The first detector that is named twice.

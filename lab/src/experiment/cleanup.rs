@@ -14,7 +14,7 @@ use crate::inject::{self, InjectError};
 /// How long a replica that does not answer is waited for: it may be about to be restarted.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two attempts.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 
 /// Ends the faults of all replicas and says when, by replica. `pids` are their processes, where known from an
 /// injection.

@@ -51,6 +51,12 @@ impl Lab {
 
         sleep(WARM_UP).await;
         self.baseline().await;
+        // A system that has stopped working was not healthy, whatever was measured.
+        if let Err(missing) = self.steady.wait(self.pace.settle, &self.progress).await {
+            self.note_once(format!("stopped after the baseline: {missing}"));
+            return Ok(());
+        }
+        self.locked().steady = true;
         self.trials(&detectors).await
     }
 

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tolerancia_core::detector::DetectorKind;
 
 use super::runner::Lab;
-use super::{ExperimentError, Target};
+use super::{ExperimentError, Target, cleanup};
 use crate::http;
 
 /// The monitor answers once the change was made.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// A detector that begins has seen nothing; after so long it knows the healthy system.
+/// A detector that begins has seen nothing. After so long all have seen the healthy system; `phi`, which estimates from
+/// up to 100 intervals, then knows five or so, and that they are regular.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// The detectors of one round of trials: each of them, another one first than in the round before.
@@ -32,27 +33,50 @@ impl Lab {
             detectors.push(in_force);
         }
         self.locked().detectors.clone_from(&detectors);
-        self.locked().in_force = Some(in_force);
+        self.locked().judges_by(in_force);
         self.use_detector(detectors[0]).await?;
         Ok(detectors)
     }
 
-    /// Puts a detector in force, unless it is.
+    /// Puts a detector in force, unless it is. What the monitor says counts: one that was started again judges as it
+    /// was configured.
     pub(super) async fn use_detector(&self, kind: DetectorKind) -> Result<(), ExperimentError> {
-        let in_force = self.locked().in_force;
-        if in_force == Some(kind) {
-            return Ok(());
+        let known = self.locked().in_force;
+        let actual = self.detector_in_force().await.map_err(ExperimentError::Detector)?;
+        if let Some(known) = known.filter(|known| *known != actual) {
+            self.note_once(format!(
+                "the monitor judged by {actual} instead of {known}, so it was started again or switched by somebody \
+                 else: trials before that may have been judged by {actual} too"
+            ));
         }
         {
-            // From here on there is something to restore, whatever becomes of the request.
             let mut record = self.locked();
-            record.restore = record.restore.or(in_force);
+            record.judges_by(actual);
+            if actual == kind {
+                return Ok(());
+            }
+            // From here on there is something to restore, whatever becomes of the request.
+            record.restore = record.restore.or(known).or(Some(actual));
             record.in_force = None;
         }
-        put(&self.target, kind).await.map_err(ExperimentError::Detector)?;
-        self.locked().in_force = Some(kind);
+        put(&self.target, kind)
+            .await
+            .map_err(|failed| ExperimentError::Detector(failed.to_string()))?;
+        self.locked().judges_by(kind);
         sleep(SETTLE).await;
         Ok(())
+    }
+
+    /// The detector that the monitor says it judges by. It may be about to be restarted.
+    async fn detector_in_force(&self) -> Result<DetectorKind, String> {
+        let deadline = Instant::now() + cleanup::PATIENCE;
+        loop {
+            match self.steady.status().await {
+                Ok(status) => return status.detector.parse(),
+                Err(_) if Instant::now() < deadline => sleep(cleanup::PAUSE).await,
+                Err(why) => return Err(why),
+            }
+        }
     }
 
     /// Puts the detector in force that was so before the experiment.
@@ -60,31 +84,51 @@ impl Lab {
         let Some(before) = self.locked().restore else {
             return Ok(());
         };
-        put(&self.target, before)
-            .await
-            .map_err(|why| format!("the detector {before} was not put in force again: {why}"))
+        let deadline = Instant::now() + cleanup::PATIENCE;
+        loop {
+            match put(&self.target, before).await {
+                Err(Failed::NoAnswer(_)) if Instant::now() < deadline => sleep(cleanup::PAUSE).await,
+                put => {
+                    return put.map_err(|failed| {
+                        format!("the detector {before} was not put in force again ({failed}): do it with PUT /detector")
+                    });
+                }
+            }
+        }
     }
 }
 
+/// Why the detector was not changed, as far as is known.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    NoAnswer(String),
+    #[error("{0}")]
+    Refused(String),
+}
+
 /// Asks the monitor to judge by this detector.
-async fn put(target: &Target, kind: DetectorKind) -> Result<(), String> {
+async fn put(target: &Target, kind: DetectorKind) -> Result<(), Failed> {
     let url = format!("{}/detector", target.monitor_url);
     let mut request = http::client(TIMEOUT).put(&url).json(&json!({ "detector": kind }));
     if let Some(token) = &target.fault_token {
         request = request.bearer_auth(token);
     }
-    let no_answer = |error: reqwest::Error| format!("{url} does not answer ({})", http::cause(&error));
+    let no_answer =
+        |error: reqwest::Error| Failed::NoAnswer(format!("{url} does not answer ({})", http::cause(&error)));
     let response = request.send().await.map_err(no_answer)?;
     let status = response.status();
     let body = response.bytes().await.map_err(no_answer)?;
-    match status {
-        StatusCode::NOT_FOUND => Err(format!("{url} refuses: start the monitor with FAULT_INJECTION=on")),
-        StatusCode::UNAUTHORIZED => Err(format!(
-            "{url} asks for a token: set FAULT_TOKEN to the one that the monitor was started with"
-        )),
-        _ if !status.is_success() => Err(format!("{url} answered {}", http::describe(status.as_u16(), &body))),
-        _ => Ok(()),
+    if status.is_success() {
+        return Ok(());
     }
+    Err(Failed::Refused(match status {
+        StatusCode::NOT_FOUND => format!("{url} refuses: start the monitor with FAULT_INJECTION=on"),
+        StatusCode::UNAUTHORIZED => {
+            format!("{url} asks for a token: set FAULT_TOKEN to the one that the monitor was started with")
+        }
+        _ => format!("{url} answered {}", http::describe(status.as_u16(), &body)),
+    }))
 }
 
 #[cfg(test)]

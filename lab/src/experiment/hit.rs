@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tolerancia_core::ReplicaId;
+use tolerancia_core::fault::FaultSpec;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::status::Transition;
 
@@ -18,6 +19,8 @@ pub(super) const DETECT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Hit {
     pub instance: ReplicaId,
+    /// Its faults, at least one.
+    pub faults: Vec<FaultSpec>,
     pub activated: Stamp,
     /// Never for a crash: the process that had the fault is gone.
     pub cleared: Option<Stamp>,
@@ -43,10 +46,11 @@ fn after(stamp: Stamp, duration: Duration) -> u64 {
 }
 
 impl Hit {
-    /// A fault that is active since then.
-    pub(super) fn new(instance: ReplicaId, activated: Stamp) -> Self {
+    /// Faults that are active since then.
+    pub(super) fn new(instance: ReplicaId, faults: Vec<FaultSpec>, activated: Stamp) -> Self {
         Self {
             instance,
+            faults,
             activated,
             cleared: None,
             detected: None,
@@ -98,9 +102,23 @@ impl Hit {
     }
 
     /// In which its OFFs have an explanation: from activation to recovery; without one, to the steady state after it,
-    /// or open.
+    /// and for as long as what was seen of the fault may linger; or open.
     pub(super) fn explained(&self, over: Option<Stamp>) -> Window {
-        Window::of(self.activated, self.recovered.or(over))
+        let lingers_ns = self.cleared.map_or(0, |end| after(end, LINGER));
+        let to_ns = match (self.recovered, over) {
+            (Some(on), _) => on.mono_ns,
+            (None, Some(over)) => over.mono_ns.max(lingers_ns),
+            (None, None) => u64::MAX,
+        };
+        Window {
+            from_ns: self.activated.mono_ns,
+            to_ns,
+        }
+    }
+
+    /// Whether what was seen of its fault may still turn it OFF: it was ON when the fault ended, and still is.
+    pub(super) fn may_linger(&self) -> bool {
+        self.detected.is_none() || (self.recovered.is_some() && self.recovered == self.cleared)
     }
 
     /// Time to detect, in milliseconds.

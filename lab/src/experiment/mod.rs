@@ -1,7 +1,7 @@
 //! `tolerancia experiment`: a scenario, carried out, measured and judged.
 //!
 //! 1. *Steady state*: every service healthy, every instance ON, a query and an order work.
-//! 2. *Baseline*: the load of the scenario on the healthy system.
+//! 2. *Baseline*: the load of the scenario on the healthy system, which must be in its steady state after it too.
 //! 3. Per fault, trial and detector: an instance (in a random order, so that each rests), or several at once; a random
 //!    moment of the health-check cycle; inject, wait for the monitor's own event, hold, clear (a crash is repaired by
 //!    whoever supervises the process), wait for ON, be steady again. The load runs throughout. Where detectors are
@@ -51,7 +51,7 @@ use crate::scenario::{self, Scenario, ScenarioError, named_twice};
 // The command line may have a struct of the same name around this one.
 #[group(skip)]
 pub struct ExperimentArgs {
-    /// Fewer and shorter trials: one to two minutes in all.
+    /// Fewer and shorter trials, as the scenario says; of all six faults, one to two minutes in all.
     #[arg(long)]
     pub quick: bool,
 
@@ -143,6 +143,7 @@ impl ExperimentArgs {
             scenario.pace.trials = trials.into();
             scenario.quick.trials = trials.into();
         }
+        scenario.is_bounded(self.quick)?;
         Ok(scenario)
     }
 }

@@ -144,10 +144,16 @@ impl Trial {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
     pub baseline: Option<Window>,
+    /// Whether the system was steady after the baseline.
+    pub steady: bool,
+    /// Why the monitor's events are not known to be all; `None`: they are.
+    pub deaf: Option<String>,
     /// The detectors that trials are made with; the first is judged.
     pub detectors: Vec<DetectorKind>,
     /// The one that the monitor judges by; `None`: it was asked to change it and has not answered.
     pub in_force: Option<DetectorKind>,
+    /// Since when it judges by which, in order of time, as far as the experiment knows.
+    pub switches: Vec<(Stamp, DetectorKind)>,
     /// The one to put in force again at the end, if another one was.
     pub restore: Option<DetectorKind>,
     /// Whether a fault was injected, or at least asked for.
@@ -155,6 +161,24 @@ pub(crate) struct Record {
     pub trials: Vec<Trial>,
     /// What a reader of the report should know.
     pub notes: Vec<String>,
+}
+
+impl Record {
+    /// From now on the monitor judges by this one.
+    pub(super) fn judges_by(&mut self, kind: DetectorKind) {
+        if self.in_force != Some(kind) {
+            self.switches.push((Stamp::now(), kind));
+        }
+        self.in_force = Some(kind);
+    }
+
+    /// The one that the monitor judged by; what was in force at the start was so before.
+    pub(crate) fn detector_at(&self, stamp: Stamp) -> Option<DetectorKind> {
+        let until = self
+            .switches
+            .partition_point(|(since, _)| since.mono_ns <= stamp.mono_ns);
+        self.switches.get(until.saturating_sub(1)).map(|(_, kind)| *kind)
+    }
 }
 
 /// Whether the monitor turned the instance OFF.

@@ -122,6 +122,8 @@ pub(super) async fn run(
             },
         }
     }
+    let mut record = lab.record();
+    record.deaf = lab.watch.get().and_then(Watch::deaf);
     // Whatever went wrong is the result; what was measured until then is reported all the same.
     let report = report::build(&Facts {
         args: &args,
@@ -131,7 +133,7 @@ pub(super) async fn run(
         started,
         ended: Stamp::now(),
         target: &lab.target,
-        record: &lab.record(),
+        record: &record,
         transitions: &lab.watch.get().map(Watch::all).unwrap_or_default(),
         observations: &observations,
         verified: &verified,

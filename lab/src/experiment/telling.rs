@@ -51,15 +51,17 @@ impl Lab {
             let Some(trial) = self.locked().trials.get(place).cloned() else {
                 continue;
             };
+            // Before the first word: being interrupted in the middle, it would be told of twice.
+            self.update(place, |trial| trial.told = true);
             let case = &self.scenario.faults[trial.case];
             let ended = |hit: &Hit| {
                 let cleared = cleared.get(hit.instance.index()).copied().flatten();
                 hit.cleared.or(cleared.filter(|_| !case.is_crash()))
             };
             self.trace(&trial, ended).await;
-            for (hit, specs) in trial.hits.iter().zip(&case.hits) {
+            for hit in &trial.hits {
                 // One OFF is the detection of all faults of the instance: the first stands for them.
-                let Some(first) = specs.first() else { continue };
+                let Some(first) = hit.faults.first() else { continue };
                 let activation = Activation {
                     instance: hit.instance,
                     fault: FaultName::from(&first.fault),
@@ -70,22 +72,29 @@ impl Lab {
                     self.note_once(format!("the monitor's audit lacks times: {why}"));
                 }
             }
-            self.update(place, |trial| trial.told = true);
         }
     }
 
-    /// Writes what became of a trial into the trace.
+    /// Writes into the trace that a trial begins: should the recording end with it, its fault is not health. The
+    /// monitor learns nothing of it.
+    pub(super) async fn trace_beginning(&self, place: usize) {
+        let trial = self.locked().trials.get(place).cloned();
+        if let Some(trial) = trial {
+            self.trace(&trial, |_| None).await;
+        }
+    }
+
+    /// Writes what is known of a trial into the trace. The last line about a fault holds.
     async fn trace(&self, trial: &Trial, cleared: impl Fn(&Hit) -> Option<Stamp>) {
         let Some(recorder) = self.recorder.get() else { return };
-        let case = &self.scenario.faults[trial.case];
-        for (hit, specs) in trial.hits.iter().zip(&case.hits) {
+        for hit in &trial.hits {
             recorder
                 .write(TraceLine::Fault {
                     activated_ns: hit.activated.mono_ns,
                     cleared_ns: cleared(hit).map(|at| at.mono_ns),
                     detected_ns: hit.detected.as_ref().map(|off| off.stamp.mono_ns),
                     instance: hit.instance,
-                    faults: specs.clone(),
+                    faults: hit.faults.clone(),
                     detector: trial.detector,
                 })
                 .await;

@@ -1,12 +1,13 @@
 //! The course of an experiment on a system of paper: services that answer as they should, and do nothing.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ use tolerancia_wire::Stamp;
 use super::*;
 use crate::report::{Report, Verdict};
 
+mod detectors;
+mod trace;
+
 /// What the replicas of the system were asked.
 #[derive(Clone, Default)]
 struct Paper {
@@ -24,10 +28,16 @@ struct Paper {
     injected: Arc<Notify>,
     /// A fault that is active from the start.
     active: bool,
-    /// `PUT /fault` fails.
-    stubborn: bool,
+    /// `PUT /fault` fails where the fault's text has this in it.
+    stubborn: Option<&'static str>,
     /// `PUT /detector` is not found.
     fixed: bool,
+    /// The detector that was put in force last, if any was.
+    detector: Arc<Mutex<Option<String>>>,
+    /// The monitor says that it judges by the one it began with, whatever was put in force.
+    forgets: bool,
+    /// `PUT /detector accrual` is cut off once.
+    stumbles: Arc<AtomicBool>,
 }
 
 impl Paper {
@@ -83,13 +93,15 @@ async fn health() -> Json<Value> {
     Json(health)
 }
 
-async fn status() -> Json<Value> {
+async fn status(State(paper): State<Paper>) -> Json<Value> {
+    let switched = paper.detector.lock().unwrap().clone().filter(|_| !paper.forgets);
+    let detector = switched.unwrap_or_else(|| "accrual".to_owned());
     let instance = |n: u8| {
         json!({ "service": "inventory-svc", "instance": n.to_string(), "status": "ON", "phase": "on",
             "reason": { "kind": "initial", "text": "" }, "since": { "at": "2026-01-01T00:00:00Z", "mono_ns": 1 } })
     };
     Json(
-        json!({ "replicas": 3, "quorum": 2, "on": 3, "quorum_lost": false, "detector": "accrual",
+        json!({ "replicas": 3, "quorum": 2, "on": 3, "quorum_lost": false, "detector": detector,
         "instances": [instance(1), instance(2), instance(3)] }),
     )
 }
@@ -109,14 +121,19 @@ async fn trace() -> impl IntoResponse {
     axum::body::Body::from_stream(futures_util::StreamExt::chain(begin, rest))
 }
 
-async fn put_detector(State(paper): State<Paper>, Json(body): Json<Value>) -> StatusCode {
+async fn put_detector(State(paper): State<Paper>, Json(body): Json<Value>) -> Response {
     let name = body["detector"].as_str().unwrap().to_owned();
     paper.asked.lock().unwrap().push(format!("detector {name}"));
     if paper.fixed {
-        StatusCode::NOT_FOUND
-    } else {
-        StatusCode::OK
+        return StatusCode::NOT_FOUND.into_response();
     }
+    if name == "accrual" && paper.stumbles.swap(false, Ordering::Relaxed) {
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let body = futures_util::stream::once(async { Err::<Vec<u8>, _>(broken) });
+        return axum::body::Body::from_stream(body).into_response();
+    }
+    *paper.detector.lock().unwrap() = Some(name);
+    StatusCode::OK.into_response()
 }
 
 fn product() -> Value {
@@ -136,10 +153,10 @@ async fn fault(State(paper): State<Paper>) -> Json<Value> {
     Json(fault_state(paper.active))
 }
 
-async fn put_fault(State(paper): State<Paper>) -> Result<Json<Value>, StatusCode> {
+async fn put_fault(State(paper): State<Paper>, body: String) -> Result<Json<Value>, StatusCode> {
     paper.asked.lock().unwrap().push("put".to_owned());
     paper.injected.notify_one();
-    if paper.stubborn {
+    if paper.stubborn.is_some_and(|text| body.contains(text)) {
         return Err(StatusCode::INTERNAL_SERVER_ERROR);
     }
     Ok(Json(fault_state(true)))
@@ -204,7 +221,7 @@ async fn an_error_clears_every_fault() {
     let dir = tempfile::tempdir().unwrap();
     let args = args(dir.path());
     let paper = Paper {
-        stubborn: true,
+        stubborn: Some(""),
         ..Paper::default()
     };
     let target = paper.serve().await;
@@ -214,67 +231,6 @@ async fn an_error_clears_every_fault() {
     assert!(matches!(error, ExperimentError::Inject(_)), "{error}");
     assert_eq!(paper.asked(), ["delete 1", "delete 2", "delete 3", "put"]);
     assert_eq!(report(&args).verdict, Verdict::Error);
-}
-
-#[tokio::test]
-async fn an_interruption_restores_the_detector_and_completes_the_trace() {
-    let dir = tempfile::tempdir().unwrap();
-    let (paper, shutdown) = (Paper::default(), CancellationToken::new());
-    let args = ExperimentArgs {
-        detectors: vec![DetectorKind::Consecutive, DetectorKind::Accrual],
-        record: true,
-        ..args(dir.path())
-    };
-    let target = paper.serve().await;
-    let interrupt = async {
-        paper.injected.notified().await;
-        // The answer of the replica is on its way.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        shutdown.cancel();
-    };
-    let (outcome, ()) = tokio::join!(carry_out(args.clone(), target, shutdown.clone()), interrupt);
-    assert_eq!(outcome.unwrap(), ExperimentOutcome::Aborted);
-    let asked = paper.asked.lock().unwrap().clone();
-    assert_eq!((asked[0].as_str(), asked[1].as_str()), ("detector consecutive", "put"));
-    assert_eq!(asked.last().unwrap(), "detector accrual");
-    let report = report(&args);
-    assert_eq!(report.environment.detector, "consecutive");
-    let entries: Vec<_> = report
-        .faults
-        .iter()
-        .map(|fault| (fault.detector.as_str(), fault.trials))
-        .collect();
-    assert_eq!(entries, [("consecutive", 1), ("accrual", 0)]);
-
-    let trace = std::fs::read_to_string(args.out.join("trace.ndjson")).unwrap();
-    let lines: Vec<Value> = trace.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
-    assert_eq!(types, ["begin", "load", "fault"]);
-    assert_eq!(
-        (&lines[2]["detector"], &lines[2]["faults"][0]["fault"]),
-        (&"consecutive".into(), &"freeze".into())
-    );
-}
-
-#[tokio::test]
-async fn a_detector_that_cannot_be_switched_is_told_before_any_fault_is_injected() {
-    let dir = tempfile::tempdir().unwrap();
-    let paper = Paper {
-        fixed: true,
-        ..Paper::default()
-    };
-    let target = paper.serve().await;
-    let args = ExperimentArgs {
-        detectors: vec![DetectorKind::Consecutive],
-        ..args(dir.path())
-    };
-    let error = carry_out(args, target, CancellationToken::new()).await.unwrap_err();
-    assert!(error.to_string().contains("FAULT_INJECTION=on"), "{error}");
-    assert!(
-        paper.asked().iter().all(|asked| asked.starts_with("detector")),
-        "{:?}",
-        paper.asked()
-    );
 }
 
 #[tokio::test]
@@ -370,6 +326,15 @@ fn mistakes_are_told_before_anything_starts() {
         ..good.clone()
     };
     assert!(twice.check().unwrap_err().to_string().contains("twice"));
+
+    // As many trials as there may be fit with the load of this scenario, but not with each of three detectors.
+    let mut long = ExperimentArgs {
+        trials: Some(1000),
+        ..good.clone()
+    };
+    long.check().unwrap();
+    long.detectors = vec![DetectorKind::Accrual, DetectorKind::Consecutive, DetectorKind::Phi];
+    assert!(long.check().unwrap_err().to_string().contains("remembered"));
 
     std::fs::write(good.scenario.as_ref().unwrap(), "name = 5").unwrap();
     let error = good.check().unwrap_err().to_string();

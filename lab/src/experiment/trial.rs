@@ -53,6 +53,9 @@ impl Lab {
                 told: false,
             }))
         };
+        if let Some(trial) = trial {
+            self.trace_beginning(trial).await;
+        }
         if let Some(Err(error)) = failed.into_iter().next() {
             return Err(error.into());
         }
@@ -108,25 +111,18 @@ impl Lab {
                 url: url.clone(),
                 answer: "that no fault is active".to_owned(),
             })?;
-        Ok(Hit::new(instance, activated))
+        Ok(Hit::new(instance, specs.to_vec(), activated))
     }
 
     /// Waits until each instance that was turned OFF is ON.
     async fn recovery(&self, trial: usize) {
         self.learn(trial);
-        let off = |trial: &Trial| trial.hits.iter().any(|hit| hit.detected.is_some());
-        let Some(now) = self.sketch(trial, &[]).filter(off) else {
-            // Nothing turned it OFF, so nothing turns it ON.
-            return;
-        };
-        // What was ON when its fault ended may still be turned OFF for it.
-        if now
-            .hits
-            .iter()
-            .any(|hit| hit.recovered.is_some() && hit.recovered == hit.cleared)
-        {
+        let lingers = |trial: &Trial| trial.hits.iter().any(Hit::may_linger);
+        if self.sketch(trial, &self.watch().all()).as_ref().is_some_and(lingers) {
             sleep(LINGER).await;
+            self.learn(trial);
         }
+        // What nothing turned OFF, nothing turns ON.
         let is_back = |hit: &Hit| hit.detected.is_none() || hit.recovered.is_some();
         self.watch()
             .until(RECOVER, |all| {

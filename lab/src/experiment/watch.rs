@@ -2,10 +2,13 @@
 //!
 //! Detection is taken from here and from nowhere else: an event carries the instant of the verdict itself.
 //! The stream resumes after the last event seen, so nothing is missed when the monitor restarts meanwhile.
+//!
+//! A monitor that is not there judges nothing, and its silence is no proof of health: how long it was not heard is kept.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tolerancia_wire::status::{Failures, Transition};
 
@@ -19,11 +22,16 @@ const IDLE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long the first connection may take.
 const FIRST: Duration = Duration::from_secs(10);
+/// A silence longer than this is one: a sign of life comes every five seconds, and may be a second late.
+const SIGN: Duration = Duration::from_secs(6);
+/// In all, the monitor may go unheard for so long: a restart, or a few late signs of life.
+const MOST_UNHEARD: Duration = Duration::from_secs(5);
 
 /// All transitions since it was opened.
 #[derive(Debug)]
 pub(crate) struct Watch {
     seen: watch::Receiver<Vec<Transition>>,
+    hearing: watch::Receiver<Hearing>,
 }
 
 impl Watch {
@@ -31,6 +39,7 @@ impl Watch {
     pub(crate) async fn open(monitor_url: &str, stop: CancellationToken) -> Result<Self, ExperimentError> {
         let (seen, receiver) = watch::channel(Vec::new());
         let (state, mut connected) = watch::channel(Err("no connection yet".to_owned()));
+        let (hearing, heard) = watch::channel(Hearing::new());
         let client = http::streaming(IDLE);
         let mut follower = Follower {
             client,
@@ -38,6 +47,7 @@ impl Watch {
             last: None,
             seen,
             state,
+            hearing,
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -52,7 +62,10 @@ impl Watch {
             let why = connected.borrow().clone().err().unwrap_or_default();
             return Err(ExperimentError::NoEvents(why));
         }
-        Ok(Self { seen: receiver })
+        Ok(Self {
+            seen: receiver,
+            hearing: heard,
+        })
     }
 
     /// Waits, for `limit` at most, until `holds` is true of all transitions so far; says whether it is.
@@ -66,6 +79,65 @@ impl Watch {
     pub(crate) fn all(&self) -> Vec<Transition> {
         self.seen.borrow().clone()
     }
+
+    /// Why what was not seen need not have been absent; `None` if the monitor was heard as good as always, and is now.
+    pub(crate) fn deaf(&self) -> Option<String> {
+        self.hearing.borrow().deaf(Instant::now())
+    }
+}
+
+/// When the monitor was heard.
+#[derive(Debug, Clone, Copy)]
+struct Hearing {
+    /// Its last sign of life.
+    heard: Instant,
+    /// Since when there is no connection.
+    lost: Option<Instant>,
+    /// How long it was not heard before that, in all.
+    before: Duration,
+}
+
+impl Hearing {
+    fn new() -> Self {
+        Self {
+            heard: Instant::now(),
+            lost: None,
+            before: Duration::ZERO,
+        }
+    }
+
+    /// A sign of life.
+    fn hear(&mut self, now: Instant) {
+        self.before += self.silence(now);
+        self.heard = now;
+        self.lost = None;
+    }
+
+    /// The connection is lost.
+    fn lose(&mut self, now: Instant) {
+        self.lost.get_or_insert(now);
+    }
+
+    /// How long it has not been heard. A connection that is silent may have been dead for longer than it is lost.
+    fn silence(&self, now: Instant) -> Duration {
+        let due = self.heard + SIGN;
+        now.saturating_duration_since(self.lost.map_or(due, |lost| lost.min(due)))
+    }
+
+    fn deaf(&self, now: Instant) -> Option<String> {
+        let silence = self.silence(now);
+        let unheard = self.before + silence;
+        if self.lost.is_some() {
+            let seconds = silence.as_secs_f64();
+            return Some(format!(
+                "the monitor's events are not heard at the end, since {seconds:.1} s"
+            ));
+        }
+        (unheard > MOST_UNHEARD).then(|| {
+            let seconds = unheard.as_secs_f64();
+            format!("the monitor's events were not heard for {seconds:.1} s in all")
+        })
+    }
 }
 
 struct Follower {
@@ -75,6 +147,7 @@ struct Follower {
     last: Option<u64>,
     seen: watch::Sender<Vec<Transition>>,
     state: watch::Sender<Result<(), String>>,
+    hearing: watch::Sender<Hearing>,
 }
 
 impl Follower {
@@ -85,6 +158,7 @@ impl Follower {
                 Err(why) => why,
             };
             tracing::debug!(why, "the monitor's events are interrupted");
+            self.hearing.send_modify(|hearing| hearing.lose(Instant::now()));
             // Only the first connection is waited for; a later interruption is bridged.
             self.state.send_if_modified(|state| {
                 let never = state.is_err();
@@ -114,9 +188,11 @@ impl Follower {
         if !response.status().is_success() {
             return Err(format!("{url} answered {}", response.status()));
         }
+        self.hearing.send_modify(|hearing| hearing.hear(Instant::now()));
         self.state.send_modify(|state| *state = Ok(()));
         let mut parser = Parser::default();
         while let Some(bytes) = response.chunk().await.map_err(|error| http::cause(&error))? {
+            self.hearing.send_modify(|hearing| hearing.hear(Instant::now()));
             for event in parser.feed(&bytes).map_err(|error| error.to_string())? {
                 if event.name == "transition" {
                     let transition = serde_json::from_str(&event.data);

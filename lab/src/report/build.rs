@@ -81,6 +81,10 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
             .map(|off| FalseAlarm {
                 instance: off.instance,
                 at: rfc3339(off.stamp.at),
+                detector: record
+                    .detector_at(off.stamp)
+                    .map(|kind| kind.to_string())
+                    .unwrap_or_default(),
                 reason: off.reason.text.clone(),
             })
             .collect(),
@@ -91,7 +95,8 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
     } else if facts.aborted {
         Verdict::Aborted
     } else {
-        report.objectives = objectives::judge(&report, facts.scenario, facts.pace.trials);
+        report.objectives = objectives::judge(&report, facts.scenario, facts.pace.trials, record);
+        report.notes.extend(record.deaf.clone());
         let met = report.objectives.iter().all(|objective| objective.met);
         if met { Verdict::Pass } else { Verdict::Fail }
     };

@@ -3,14 +3,14 @@
 use super::model::Report;
 use super::{millis, model::FaultReport};
 
-/// A table: its heads, and a row for each fault.
+/// A table: its heads, a row for each fault, and one for false alarms.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Comparison {
     pub heads: Vec<String>,
     pub rows: Vec<Vec<String>>,
 }
 
-/// Time to detect, fault by detector; `None` unless there are several detectors.
+/// Time to detect, fault by detector, and the false alarms of each detector; `None` unless there are several detectors.
 pub(super) fn comparison(report: &Report) -> Option<Comparison> {
     let detectors = report.detectors();
     if detectors.len() < 2 {
@@ -29,8 +29,14 @@ pub(super) fn comparison(report: &Report) -> Option<Comparison> {
         });
         std::iter::once(name).chain(cells).collect()
     };
+    let mut rows: Vec<Vec<String>> = report.faults.chunks(detectors.len()).map(row).collect();
+    let alarms = detectors.iter().flat_map(|name| {
+        let of = report.false_alarms.iter().filter(|alarm| alarm.detector == *name);
+        [of.count().to_string(), String::new()]
+    });
+    rows.push(std::iter::once("(false alarms)".to_owned()).chain(alarms).collect());
     Some(Comparison {
         heads: std::iter::once("TTD ms".to_owned()).chain(heads).collect(),
-        rows: report.faults.chunks(detectors.len()).map(row).collect(),
+        rows,
     })
 }

@@ -8,12 +8,13 @@ use tolerancia_wire::time::rfc3339;
 
 use super::build::Facts;
 use super::model::{FaultReport, HitReport, Phase, TrialReport};
+use super::times::Times;
 use crate::experiment::record::{Hit, Observation, Trial, Window};
 use crate::load::stats::End;
 use crate::load::{Failure, Operation};
 use crate::oracle::Finding;
 use crate::scenario::Case;
-use crate::statistics::{quantile, sorted, summarize};
+use crate::statistics::{quantile, sorted};
 
 /// By fault in the order of the scenario, and by detector.
 pub(super) fn entries(facts: &Facts<'_>) -> Vec<FaultReport> {
@@ -43,10 +44,11 @@ fn entry(
         .collect();
     let windows: Vec<Window> = trials.iter().map(|trial| trial.during()).collect();
     let during = |ns: u64| windows.iter().any(|window| window.holds(ns));
-    let summary = |time: fn(&Trial) -> Option<f64>| {
-        let times: Vec<f64> = trials.iter().copied().filter_map(time).collect();
-        summarize(&times, facts.seed)
-    };
+    let times = |time: fn(&Trial) -> Option<f64>| trials.iter().copied().filter_map(time).collect::<Vec<f64>>();
+    let ttd_ms = times(Trial::ttd_ms);
+    let missed = trials.len() - ttd_ms.len();
+    // What was not detected was not turned ON either: that says nothing about how long it takes.
+    let summary = |time: fn(&Trial) -> Option<f64>| Times::of(&times(time), 0, facts.seed);
     let count = |holds: fn(&Trial) -> bool| trials.iter().filter(|trial| holds(trial)).count();
     FaultReport {
         fault: name,
@@ -56,7 +58,7 @@ fn entry(
         detected: count(|trial| trial.detected().is_some()),
         recovered: count(|trial| trial.recovered().is_some()),
         alarmed: count(|trial| trial.alarmed),
-        ttd_ms: summary(Trial::ttd_ms),
+        ttd_ms: Times::of(&ttd_ms, missed, facts.seed),
         ttr_ms: summary(Trial::ttr_ms),
         repair_ms: summary(Trial::repair_ms),
         during: phase(facts.observations, &windows),

@@ -6,8 +6,7 @@ use super::compare::{Comparison, comparison};
 use super::model::{Phase, Report};
 use super::reasons::reasons;
 use super::table::verdict;
-use super::{CLIENTS, ms, percent, short};
-use crate::statistics::Summary;
+use super::{CLIENTS, Times, ms, percent, short, whole};
 
 /// Draws the report.
 pub(super) fn render(report: &Report) -> String {
@@ -198,11 +197,12 @@ fn phase(out: &mut String, name: &str, phase: &Phase) -> std::fmt::Result {
 }
 
 /// Median, its interval, 95th percentile and maximum.
-pub(super) fn spread(summary: Option<Summary>) -> String {
-    summary.map_or_else(
+pub(super) fn spread(times: Option<Times>) -> String {
+    times.map_or_else(
         || "–".to_owned(),
-        |Summary { median, p95, max, ci95 }| {
-            format!("{median:.0} ({:.0}–{:.0}) / {p95:.0} / {max:.0}", ci95[0], ci95[1])
+        |Times { median, p95, max, ci95 }| {
+            let interval = ci95.map_or_else(String::new, |[low, high]| format!(" ({low:.0}–{high:.0})"));
+            format!("{}{interval} / {} / {}", whole(median), whole(p95), whole(max))
         },
     )
 }

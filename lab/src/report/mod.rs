@@ -11,6 +11,7 @@ mod model;
 mod objectives;
 mod reasons;
 mod table;
+mod times;
 
 use std::io;
 use std::path::Path;
@@ -21,8 +22,7 @@ pub use model::{
     Verdict,
 };
 pub(crate) use table::table;
-
-use crate::statistics::Summary;
+pub use times::Times;
 
 /// What the figures of a phase are about.
 const CLIENTS: &str = "From the activation of a fault to its end, which for a crash is the instance being ON again; \
@@ -70,12 +70,17 @@ fn ms(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}"))
 }
 
-/// Median, 95th percentile and maximum in whole milliseconds, or a dash.
-fn millis(summary: Option<Summary>) -> String {
-    summary.map_or_else(
+/// Median, 95th percentile and maximum in whole milliseconds, or dashes.
+fn millis(times: Option<Times>) -> String {
+    times.map_or_else(
         || "–".to_owned(),
-        |Summary { median, p95, max, .. }| format!("{median:.0} / {p95:.0} / {max:.0}"),
+        |Times { median, p95, max, .. }| format!("{} / {} / {}", whole(median), whole(p95), whole(max)),
     )
+}
+
+/// A number of whole milliseconds, or a dash.
+fn whole(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0}"))
 }
 
 /// A share in percent, or a dash.

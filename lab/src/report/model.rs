@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tolerancia_core::ReplicaId;
 use tolerancia_wire::status::Clue;
 
-use crate::statistics::Summary;
+use super::times::Times;
 
 /// How the experiment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,12 +123,13 @@ pub struct FaultReport {
     /// Trials in which the monitor said that the quorum was lost.
     #[serde(default)]
     pub alarmed: usize,
-    /// Activation to OFF; to the last OFF, where there are several instances.
-    pub ttd_ms: Option<Summary>,
-    /// Activation to ON; to the last ON, where there are several instances.
-    pub ttr_ms: Option<Summary>,
-    /// End of the fault to ON.
-    pub repair_ms: Option<Summary>,
+    /// Activation to OFF; to the last OFF, where there are several instances. Trials that were not detected took longer
+    /// than any: what depends on them is null.
+    pub ttd_ms: Option<Times>,
+    /// Activation to ON; to the last ON, where there are several instances; of the trials that recovered.
+    pub ttr_ms: Option<Times>,
+    /// End of the fault to ON; of the trials that recovered.
+    pub repair_ms: Option<Times>,
     /// Requests from activation to the end of the fault; for a crash, to ON.
     pub during: Phase,
     /// Answers meanwhile that contradict the log.
@@ -289,6 +290,9 @@ pub struct FalseAlarm {
     pub instance: ReplicaId,
     /// RFC 3339.
     pub at: String,
+    /// The detector in force; empty where it is not known.
+    #[serde(default)]
+    pub detector: String,
     /// What the monitor based it on.
     pub reason: String,
 }

@@ -1,11 +1,12 @@
 //! What had to hold, and whether it did. What could not be measured does not hold.
 
-use super::model::{FaultReport, Objective, Report};
+use super::model::{FaultReport, Objective, Phase, Report};
+use crate::experiment::record::Record;
 use crate::scenario::{Case, FaultObjectives, Load, Scenario};
 
 /// Judges a report in which everything but the objectives is filled in. `trials` is how many trials of each fault and
 /// detector were planned.
-pub(super) fn judge(report: &Report, scenario: &Scenario, trials: usize) -> Vec<Objective> {
+pub(super) fn judge(report: &Report, scenario: &Scenario, trials: usize, record: &Record) -> Vec<Objective> {
     let mut objectives = Vec::new();
     let detectors = report
         .faults
@@ -26,7 +27,34 @@ pub(super) fn judge(report: &Report, scenario: &Scenario, trials: usize) -> Vec<
             }
         }
     }
-    objectives.extend(judge_the_whole(report, scenario));
+    if scenario.faults.is_empty() {
+        objectives.extend(judge_the_baseline(report, scenario, record));
+    }
+    objectives.extend(judge_the_whole(report, scenario, record));
+    objectives
+}
+
+/// What clients saw, where they are to be served.
+fn served(phase: &Phase, wanted: &FaultObjectives, load: Load, fault: Option<&str>) -> Vec<Objective> {
+    let mut objectives = Vec::new();
+    if !load.is_none() {
+        objectives.push(objective("p95_ms", fault, wanted.p95_ms, phase.p95_ms, below));
+        let rate = phase.success_rate;
+        objectives.push(objective("success_rate", fault, wanted.success_rate, rate, above));
+    }
+    if load.queries_rps > 0.0 {
+        let rate = phase.quorum_rate;
+        objectives.push(objective("quorum_rate", fault, wanted.quorum_rate, rate, above));
+    }
+    objectives
+}
+
+/// Where nothing is broken, the healthy system is what is judged.
+fn judge_the_baseline(report: &Report, scenario: &Scenario, record: &Record) -> Vec<Objective> {
+    let wanted = &scenario.objectives.each;
+    let mut objectives = served(&report.baseline.phase, wanted, scenario.load, None);
+    let steady = Some(f64::from(u8::from(record.steady)));
+    objectives.push(objective("steady", None, 1.0, steady, at_least));
     objectives
 }
 
@@ -39,42 +67,37 @@ fn judge_fault(fault: &FaultReport, case: &Case, trials: usize, replicas: usize,
     } = fault;
     let FaultObjectives {
         ttd_max_ms,
-        p95_ms,
-        success_rate,
-        quorum_rate,
         transitions_max,
         readmissions_max,
         repair_over_quarantine_ms,
+        ..
     } = case.objectives;
-    let mut objectives = Vec::new();
-    let mut add = |name: &str, limit: f64, value: Option<f64>, met: fn(f64, f64) -> bool| {
-        objectives.push(objective(name, Some(&fault.fault), limit, value, met));
+    let name = Some(fault.fault.as_str());
+    let asked = |what: &str, limit: f64, value: Option<f64>, met: fn(f64, f64) -> bool| {
+        objective(what, name, limit, value, met)
     };
     let count = |n: usize| Some(n as f64);
-    add("trials", trials as f64, count(fault.trials), at_least);
-    add("detected", trials as f64, count(fault.detected), at_least);
-    add("recovered", trials as f64, count(fault.recovered), at_least);
-    add("ttd_max_ms", ttd_max_ms, ttd_ms.map(|ttd| ttd.max), below);
+    let planned = trials as f64;
+    let mut objectives = vec![
+        asked("trials", planned, count(fault.trials), at_least),
+        asked("detected", planned, count(fault.detected), at_least),
+        asked("recovered", planned, count(fault.recovered), at_least),
+        asked("ttd_max_ms", ttd_max_ms, ttd_ms.and_then(|ttd| ttd.max), below),
+    ];
     if case.takes_quorum(replicas) {
         // No answer is the right answer then; that the quorum is lost must be said.
-        add("alarm", trials as f64, count(fault.alarmed), at_least);
+        objectives.push(asked("alarm", planned, count(fault.alarmed), at_least));
     } else {
-        if !load.is_none() {
-            add("p95_ms", p95_ms, during.p95_ms, below);
-            add("success_rate", success_rate, during.success_rate, above);
-        }
-        if load.queries_rps > 0.0 {
-            add("quorum_rate", quorum_rate, during.quorum_rate, above);
-        }
+        objectives.extend(served(during, &case.objectives, load, name));
     }
     let most = |of: fn(&super::TrialReport) -> u64| trials_detail.iter().map(of).max().map(|n| n as f64);
     if let Some(limit) = transitions_max {
         let value = most(|trial| trial.transitions_while_active);
-        add("transitions_max", limit as f64, value, at_most);
+        objectives.push(asked("transitions_max", limit as f64, value, at_most));
     }
     if let Some(limit) = readmissions_max {
         let value = most(|trial| trial.readmitted_while_active);
-        add("readmissions_max", limit as f64, value, at_most);
+        objectives.push(asked("readmissions_max", limit as f64, value, at_most));
     }
     if let Some(limit) = repair_over_quarantine_ms {
         let all: Option<Vec<f64>> = trials_detail
@@ -82,12 +105,12 @@ fn judge_fault(fault: &FaultReport, case: &Case, trials: usize, replicas: usize,
             .map(|trial| trial.repair_over_quarantine_ms)
             .collect();
         let value = all.and_then(|all| all.into_iter().max_by(f64::total_cmp));
-        add("repair_over_quarantine_ms", limit, value, at_most);
+        objectives.push(asked("repair_over_quarantine_ms", limit, value, at_most));
     }
     objectives
 }
 
-fn judge_the_whole(report: &Report, scenario: &Scenario) -> Vec<Objective> {
+fn judge_the_whole(report: &Report, scenario: &Scenario, record: &Record) -> Vec<Objective> {
     let Scenario {
         objectives: wanted,
         load,
@@ -115,8 +138,9 @@ fn judge_the_whole(report: &Report, scenario: &Scenario) -> Vec<Objective> {
     if load.orders_rps > 0.0 {
         add("orders_acknowledged", 1.0, known(oracle.orders_acknowledged), at_least);
     }
-    let alarms = report.false_alarms.len() as f64;
-    add("false_alarms", wanted.false_alarms as f64, Some(alarms), at_most);
+    // Neither has a monitor that was not heard.
+    let alarms = record.deaf.is_none().then_some(report.false_alarms.len() as f64);
+    add("false_alarms", wanted.false_alarms as f64, alarms, at_most);
     objectives
 }
 

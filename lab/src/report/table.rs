@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::compare::{Comparison, comparison};
 use super::model::{FaultReport, Objective, Report, Verdict};
-use super::{millis, ms, percent, short};
+use super::{Times, millis, ms, percent, short};
 
 /// The table, what was missed, the verdict, and where the rest is.
 pub(crate) fn table(report: &Report, dir: &Path) -> String {
@@ -104,7 +104,7 @@ fn to_text(mut table: Table) -> String {
 }
 
 fn row(fault: &FaultReport) -> [String; 10] {
-    let median = |summary: Option<crate::statistics::Summary>| ms(summary.map(|s| s.median));
+    let median = |times: Option<Times>| ms(times.and_then(|times| times.median));
     [
         fault.fault.clone(),
         fault.trials.to_string(),

@@ -7,14 +7,11 @@ use serde::Deserialize;
 use tolerancia_core::detector::DetectorKind;
 use toml::Spanned;
 
-use super::{FaultObjectives, Load, Objectives, Pace, Scenario, named_twice};
+use super::{FaultObjectives, Load, MOST_REQUESTS, Objectives, Pace, Scenario, named_twice, too_many};
 
 mod fault;
 
 use fault::FaultTable;
-
-/// Requests of a baseline that can be remembered until the end: a day at the default load, about a gigabyte.
-const MOST_REQUESTS: f64 = 6e6;
 
 /// Why a scenario cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +49,9 @@ pub enum ScenarioError {
     /// The detectors to compare are not usable.
     #[error("--detectors names {0} twice: write each once, the one that is judged first")]
     Detectors(DetectorKind),
+    /// More requests than can be remembered.
+    #[error("{0}")]
+    TooLong(String),
 }
 
 /// An error and the bytes of the file that it is about.
@@ -166,15 +166,21 @@ impl File {
                 return Err((Some(baseline.span()), message));
             }
         }
+        let span = |trials: &Option<Spanned<i64>>| trials.as_ref().map(Spanned::span);
+        let trials = [span(&self.trials), span(&self.quick.trials)];
+        let all_faults = self.faults.span();
         let full = PaceTable {
             trials: self.trials,
             baseline_s: self.baseline_s,
             hold_ms: self.hold_ms,
             settle_ms: self.settle_ms,
         };
+        if self.faults.get_ref().is_empty() {
+            self.objectives.only_of_the_healthy()?;
+        }
         let objectives = self.objectives.check()?;
         let faults = self.faults.into_inner().into_iter();
-        Ok(Scenario {
+        let scenario = Scenario {
             name: self.name.into_inner(),
             pace: full.check(Pace::FULL)?,
             quick: self.quick.check(Pace::QUICK)?,
@@ -184,7 +190,14 @@ impl File {
                 .map(|fault| fault.into_inner().check(objectives.each))
                 .collect::<Result<_, _>>()?,
             objectives,
-        })
+        };
+        for (pace, trials) in [scenario.pace, scenario.quick].into_iter().zip(trials) {
+            let requests = scenario.requests(pace);
+            if requests > MOST_REQUESTS {
+                return Err((Some(trials.unwrap_or(all_faults)), too_many(requests)));
+            }
+        }
+        Ok(scenario)
     }
 }
 
@@ -235,6 +248,27 @@ impl PaceTable {
 }
 
 impl ObjectivesTable {
+    /// Refuses what is asked of trials: where there is none, it would be met or missed by nothing.
+    fn only_of_the_healthy(&self) -> Result<(), Placed> {
+        let span = |name, given: Option<Range<usize>>| given.map(|span| (name, span));
+        let of_trials = [
+            span("ttd_max_ms", self.ttd_max_ms.as_ref().map(Spanned::span)),
+            span("transitions_max", self.transitions_max.as_ref().map(Spanned::span)),
+            span("readmissions_max", self.readmissions_max.as_ref().map(Spanned::span)),
+            span(
+                "repair_over_quarantine_ms",
+                self.repair_over_quarantine_ms.as_ref().map(Spanned::span),
+            ),
+        ];
+        match of_trials.into_iter().flatten().next() {
+            Some((name, span)) => Err((
+                Some(span),
+                format!("{name} is about faults, and there is none: leave it out"),
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn check(self) -> Result<Objectives, Placed> {
         let each = FaultObjectivesTable {
             ttd_max_ms: self.ttd_max_ms,

@@ -176,6 +176,21 @@ fn errors_name_the_place() {
         ),
         ("name = 'x'\nbaseline_s = 86401\nfaults = []", (2, 14), "1 to 86400"),
         (
+            "name = 'x'\ntrials = 1000\nhold_ms = 60000\nfaults = [{ fault = 'crash' }, { fault = 'stale' }]",
+            (2, 10),
+            "remembered",
+        ),
+        (
+            "name = 'x'\nfaults = [{ fault = 'crash' }]\n[load]\nqueries_rps = 100000",
+            (2, 10),
+            "remembered",
+        ),
+        (
+            "name = 'x'\nbaseline_s = 9\nfaults = []\n[objectives]\nttd_max_ms = 500",
+            (5, 14),
+            "ttd_max_ms is about faults",
+        ),
+        (
             "name = 'x'\nbaseline_s = 86400\nfaults = []\n[load]\nqueries_rps = 100",
             (2, 14),
             "remembered",

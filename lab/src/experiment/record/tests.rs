@@ -37,7 +37,7 @@ pub(crate) fn transition(instance: u8, ms: u64, to: Verdict) -> Transition {
 fn hit(instance: u8, activated: u64, cleared: Option<u64>) -> Hit {
     Hit {
         cleared: cleared.map(stamp),
-        ..Hit::new(ReplicaId::new(instance).unwrap(), stamp(activated))
+        ..Hit::new(ReplicaId::new(instance).unwrap(), Vec::new(), stamp(activated))
     }
 }
 
@@ -171,6 +171,37 @@ fn an_off_that_comes_too_late_detects_nothing() {
     let trial = trial_with(vec![hit(1, 1000, Some(11_000))], &transitions, Some(12_500));
     assert_eq!((trial.ttd_ms(), trial.recovered()), (None, None));
     assert!(false_alarms(&transitions, &[trial]).is_empty());
+}
+
+#[test]
+fn an_off_soon_after_a_fault_that_was_not_detected_is_explained() {
+    let trial = trial_with(vec![hit(1, 1000, Some(11_000))], &[], Some(11_400));
+    let soon = [off(1, 11_950), on(1, 13_000)];
+    assert!(false_alarms(&soon, std::slice::from_ref(&trial)).is_empty());
+    assert_eq!(false_alarms(&[off(1, 12_001)], std::slice::from_ref(&trial)).len(), 1);
+    assert!(trial.hits[0].may_linger());
+    // Nor does one of several instances that was detected answer for the other.
+    let hits = vec![hit(1, 1000, Some(11_000)), hit(2, 1000, Some(11_000))];
+    let half = trial_with(hits, &[off(1, 1100), on(1, 11_500)], None);
+    let lingering: Vec<bool> = half.hits.iter().map(Hit::may_linger).collect();
+    assert_eq!(lingering, [false, true]);
+}
+
+#[test]
+fn the_detector_of_an_instant_is_the_last_that_was_switched_to() {
+    let mut record = Record::default();
+    assert_eq!(record.detector_at(stamp(1)), None);
+    record.switches = vec![
+        (stamp(1000), DetectorKind::Accrual),
+        (stamp(2000), DetectorKind::Consecutive),
+    ];
+    let at = |ms| record.detector_at(stamp(ms)).unwrap();
+    let kinds = [at(500), at(1000), at(1999), at(2000), at(9000)];
+    use DetectorKind::{Accrual, Consecutive};
+    assert_eq!(kinds, [Accrual, Accrual, Accrual, Consecutive, Consecutive]);
+    record.judges_by(Accrual);
+    record.judges_by(Accrual);
+    assert_eq!((record.in_force, record.switches.len()), (Some(Accrual), 3));
 }
 
 #[test]

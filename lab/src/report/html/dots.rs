@@ -18,7 +18,8 @@ pub(super) fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     let all = left + WIDTH + 30.0;
     let longest = faults
         .iter()
-        .filter_map(|fault| Some(fault.ttd_ms?.max))
+        .flat_map(|fault| &fault.trials_detail)
+        .filter_map(|trial| trial.ttd_ms)
         .fold(0.0, f64::max);
     if longest <= 0.0 {
         return Ok(());

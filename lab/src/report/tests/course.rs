@@ -92,6 +92,7 @@ impl Course {
                     from_ns: 0,
                     to_ns: ns(999),
                 }),
+                steady: true,
                 injected: true,
                 trials,
                 ..Record::default()

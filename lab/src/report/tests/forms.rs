@@ -75,6 +75,7 @@ fn detectors_stand_side_by_side_and_only_where_there_are_several() {
         html.contains("<h2>Detectors") && html.contains("crash, accrual"),
         "{html}"
     );
+    assert!(markdown.contains("| (false alarms) | 0 |  | 0 |  |"), "{markdown}");
     // The main table has the judged one alone.
     assert_eq!(
         table
@@ -83,6 +84,57 @@ fn detectors_stand_side_by_side_and_only_where_there_are_several() {
             .count(),
         2
     );
+}
+
+#[test]
+fn a_detector_that_misses_some_does_not_look_fast() {
+    let mut course = Course::good();
+    course.compare(&[true, true, true, true]);
+    // Two more trials of the crash, which were missed.
+    for _ in 0..2 {
+        let mut missed = course.record.trials[4].clone();
+        (missed.hits[0].detected, missed.hits[0].recovered) = (None, None);
+        course.record.trials.push(missed);
+    }
+    let report = course.report();
+    let ttd = report.faults[1].ttd_ms.unwrap();
+    assert_eq!(
+        (report.faults[1].detector.as_str(), ttd.median, ttd.max),
+        ("consecutive", None, None)
+    );
+    let [_, markdown, html] = forms(&report);
+    assert!(
+        markdown.contains("| crash | 100 / 100 / 100 | 0/1 | – / – / – | 2/3 |"),
+        "{markdown}"
+    );
+    assert!(
+        markdown.contains("| crash, consecutive | 3 | 1 | 1 | – / – / – |"),
+        "{markdown}"
+    );
+    // The one that was detected is in the picture.
+    assert!(html.contains("150 ms to detect"), "{html}");
+}
+
+#[test]
+fn a_false_alarm_is_the_detectors_that_was_in_force() {
+    let mut course = Course::good();
+    course.compare(&[true; 4]);
+    course.record.switches = vec![
+        (stamp(0), DetectorKind::Accrual),
+        (stamp(9000), DetectorKind::Consecutive),
+    ];
+    course.transitions.push(transition(3, 500, State::Off));
+    course.transitions.push(transition(3, 10_500, State::Off));
+    course.transitions.push(transition(2, 10_600, State::Off));
+    let report = course.report();
+    let detectors: Vec<_> = report
+        .false_alarms
+        .iter()
+        .map(|alarm| alarm.detector.as_str())
+        .collect();
+    assert_eq!(detectors, ["accrual", "consecutive", "consecutive"]);
+    let [_, markdown, _] = forms(&report);
+    assert!(markdown.contains("| (false alarms) | 1 |  | 2 |  |"), "{markdown}");
 }
 
 #[test]

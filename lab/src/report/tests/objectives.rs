@@ -89,7 +89,7 @@ fn clients_that_ask_for_nothing_prove_nothing_and_need_not() {
 }
 
 #[test]
-fn a_healthy_system_is_asked_for_nothing_but_the_log_and_silence() {
+fn a_healthy_system_is_asked_for_its_clients_the_log_and_silence() {
     let mut course = Course::good();
     course.scenario.faults.clear();
     course.record.trials.clear();
@@ -99,6 +99,30 @@ fn a_healthy_system_is_asked_for_nothing_but_the_log_and_silence() {
     assert!(report.objectives.iter().all(|objective| objective.fault.is_none()));
     course.transitions.push(transition(1, 500, State::Off));
     assert_eq!(course.missed(), ["false_alarms/"]);
+    course.transitions.clear();
+
+    course.record.steady = false;
+    assert_eq!(course.missed(), ["steady/"]);
+    course.record.steady = true;
+    for seen in course.observations.iter_mut().take(20) {
+        seen.end = End::Failed(Failure::Status(503));
+        seen.latency_ns = 1_500_000_000;
+    }
+    assert_eq!(course.missed(), ["p95_ms/", "success_rate/", "quorum_rate/"]);
+    course.scenario.load.queries_rps = 0.0;
+    course.scenario.load.orders_rps = 0.0;
+    assert_eq!(course.report().verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_monitor_that_was_not_heard_has_not_been_silent() {
+    let mut course = Course::good();
+    course.record.deaf = Some("not heard for 9.0 s".to_owned());
+    assert_eq!(course.missed(), ["false_alarms/"]);
+    let report = course.report();
+    let alarms = report.objectives.iter().find(|one| one.name == "false_alarms").unwrap();
+    assert_eq!(alarms.value, None);
+    assert_eq!(report.notes, ["not heard for 9.0 s"]);
 }
 
 #[test]
