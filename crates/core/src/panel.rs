@@ -100,6 +100,8 @@ pub struct Answers {
     pub good_first: Option<u32>,
     /// Late or missing.
     pub late: u32,
+    /// How long before the report the last of those was noticed, nanoseconds; 0 where it is not known.
+    pub late_ago_ns: u64,
     /// Errors.
     pub failed: u32,
 }
@@ -259,7 +261,9 @@ impl Panel {
         let late = (answers.late > 0).then(|| {
             (
                 Seen::Late,
-                self.bursts.weigh(now_ns, instance, Seen::Late),
+                // When it was noticed, not when it was told: the end of a pause may be told long after it.
+                self.bursts
+                    .weigh(now_ns.saturating_sub(answers.late_ago_ns), instance, Seen::Late),
                 answers.late,
             )
         });
@@ -268,14 +272,19 @@ impl Panel {
         // What came before the first miss must not be set off against it. Beyond that the batch does not say in
         // which order they came: the good ones are spread evenly, or a large batch with three failures in it would
         // look like three in a row.
-        let parts = failed + u32::from(late.is_some()) + u32::from(answers.good_first.is_none());
-        let first = answers
-            .good_first
-            .map_or_else(|| share(answers.good, 0, parts), |first| first.min(answers.good));
-        let (rest, parts) = match answers.good_first {
-            Some(_) => (answers.good - first, parts),
-            None => (answers.good - first, parts - 1),
+        //
+        // Many late answers are thinned to one piece of evidence. So are the good ones beside them, or an instance that
+        // answers a share of its many requests late would earn more by the rest than it loses.
+        let thin = |good: u32| good / answers.late.max(1).max(answers.failed.div_ceil(MOST_MISSES));
+        let parts = failed + u32::from(late.is_some());
+        let (first, rest) = match answers.good_first {
+            Some(first) => (first.min(answers.good), answers.good.saturating_sub(first)),
+            None => {
+                let first = share(answers.good, 0, parts + 1);
+                (first, answers.good - first)
+            }
         };
+        let (first, rest) = (thin(first), thin(rest));
         member.good(now_ns, first);
         for (nth, (seen, weight, count)) in (0..).zip(misses) {
             let change = member.observe(now_ns, instance, reporter, seen, weight, count);

@@ -45,6 +45,9 @@ pub struct Batch {
     /// Answers that came late or not within the voting timeout.
     #[serde(default)]
     pub late: u32,
+    /// Microseconds before this report was made at which the last late answer was noticed; absent: not known, or none was late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_us_ago: Option<u32>,
     /// Answers that were errors, malformed or cut off.
     #[serde(default)]
     pub failed: u32,
@@ -75,6 +78,7 @@ impl Batch {
             good: 0,
             good_first: None,
             late: 0,
+            late_us_ago: None,
             failed: 0,
             stale: 0,
             agreed: Vec::new(),

@@ -82,6 +82,9 @@ pub enum TraceLine {
         good_first: Option<u32>,
         /// Late or missing ones.
         late: u32,
+        /// Microseconds before the report was made at which the last of those was noticed; absent: not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        late_us_ago: Option<u32>,
         /// Errors.
         failed: u32,
         /// Proven lies.
@@ -179,6 +182,7 @@ mod tests {
                 good: 71,
                 good_first: Some(40),
                 late: 1,
+                late_us_ago: Some(7),
                 failed: 2,
                 lies: 3,
             },

@@ -26,6 +26,8 @@ pub(crate) struct Batch {
     pub answers: Answers,
     /// One bit per product that was lied about.
     pub lies: u64,
+    /// When an answer was last found late.
+    late_ns: u64,
 }
 
 impl Batch {
@@ -214,6 +216,7 @@ impl<'a> Voter<'a> {
             }
             Finding::Late => {
                 batch.answers.late += 1;
+                batch.late_ns = now_ns;
                 true
             }
             Finding::Unreachable => {
@@ -245,7 +248,10 @@ impl<'a> Voter<'a> {
         if self.book.iter().all(Batch::is_empty) {
             return;
         }
-        let report = std::mem::take(&mut self.book);
+        let mut report = std::mem::take(&mut self.book);
+        for batch in report.iter_mut().filter(|batch| batch.answers.late > 0) {
+            batch.answers.late_ago_ns = now_ns.saturating_sub(batch.late_ns);
+        }
         let slot = if let Some(slot) = self.free.pop() {
             self.reports[slot] = report;
             slot

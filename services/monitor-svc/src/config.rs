@@ -32,9 +32,9 @@ pub struct Args {
     #[arg(long, env = "LATE_FLOOR_MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub late_floor_ms: u64,
 
-    /// Highest value of that bound, in milliseconds.
-    #[arg(long, env = "LATE_CAP_MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    pub late_cap_ms: u64,
+    /// Highest value of that bound, in milliseconds; without it 200, or the timeout of a check if that is less.
+    #[arg(long, env = "LATE_CAP_MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub late_cap_ms: Option<u64>,
 
     /// Which detector, and how.
     #[command(flatten)]
@@ -83,6 +83,8 @@ pub struct Args {
 }
 
 const NS_PER_MS: u64 = 1_000_000;
+/// The cap of the late bound, unless a check times out sooner.
+const LATE_CAP_MS: u64 = 200;
 
 impl Args {
     /// The rules' parameters.
@@ -137,17 +139,23 @@ impl Args {
     /// # Errors
     /// When parameters contradict one another; the message names them.
     pub(crate) fn checks(&self) -> Result<ChecksConfig> {
-        if self.late_floor_ms > self.late_cap_ms {
+        let (late_cap_ms, cap) = match self.late_cap_ms {
+            Some(ms) => (ms, "LATE_CAP_MS"),
+            None if self.health_check_timeout_ms < LATE_CAP_MS => {
+                (self.health_check_timeout_ms, "HEALTH_CHECK_TIMEOUT_MS")
+            }
+            None => (LATE_CAP_MS, "LATE_CAP_MS"),
+        };
+        if self.late_floor_ms > late_cap_ms {
             bail!(
-                "LATE_FLOOR_MS ({}) is above LATE_CAP_MS ({}): lower the first or raise the second",
-                self.late_floor_ms,
-                self.late_cap_ms
+                "LATE_FLOOR_MS ({}) is above {cap} ({late_cap_ms}): lower the first or raise the second",
+                self.late_floor_ms
             );
         }
-        if self.late_cap_ms > self.health_check_timeout_ms {
+        if late_cap_ms > self.health_check_timeout_ms {
             bail!(
                 "LATE_CAP_MS ({}) is above HEALTH_CHECK_TIMEOUT_MS ({}): lower the first or raise the second",
-                self.late_cap_ms,
+                late_cap_ms,
                 self.health_check_timeout_ms
             );
         }
@@ -155,7 +163,7 @@ impl Args {
             interval_ns: self.health_check_interval_ms * NS_PER_MS,
             timeout_ns: self.health_check_timeout_ms * NS_PER_MS,
             late_floor_ns: self.late_floor_ms * NS_PER_MS,
-            late_cap_ns: self.late_cap_ms * NS_PER_MS,
+            late_cap_ns: late_cap_ms * NS_PER_MS,
         })
     }
 }

@@ -173,6 +173,7 @@ impl Judge {
             good: batch.good,
             good_first: batch.good_first,
             late: batch.late,
+            late_us_ago: batch.late_us_ago,
             failed: batch.failed,
             lies: batch.lies(),
         });
@@ -198,6 +199,7 @@ impl Judge {
             good: batch.good,
             good_first: batch.good_first,
             late: batch.late,
+            late_ago_ns: u64::from(batch.late_us_ago.unwrap_or(0)) * 1000,
             failed: batch.failed,
         };
         if let Some(change) = self.panel.answers(now_ns, instance, reporter, answers) {

@@ -1,8 +1,9 @@
 //! What the voter has found out about each replica: totals since the start, and what the monitor has not
 //! been told yet.
 //!
-//! * **Nothing is held against a replica that has never answered**: it may not have started yet. The
-//!   monitor's health checks see one that never comes.
+//! * **Nothing is held against a replica in the voter's first half second** until it has answered: the voter's own
+//!   connections are not made yet. Later a replica that never answered is reported like any other, or one that hangs
+//!   on queries alone would be forgotten with a restart of the voter.
 //! * **A lost connection is one piece of evidence**, however many requests it fails: at most one failure
 //!   per [`CUT`] and replica is counted for it.
 //! * Good and stale answers wait for the next regular batch; anything bad is urgent, and so is a shadow
@@ -21,6 +22,8 @@ use crate::round::Finding;
 
 /// Lost connections count at most once per this time, in nanoseconds.
 const CUT: u64 = 50_000_000;
+/// How long a replica may take to answer this process for the first time, in nanoseconds.
+const GRACE: u64 = 500_000_000;
 /// No bad finding yet.
 const NONE: u32 = u32::MAX;
 /// Products named per batch of shadow votes.
@@ -79,6 +82,8 @@ struct Page {
     named: Mutex<Named>,
     /// How many good answers were pending when the first bad finding since the last batch came; [`NONE`]: none came.
     good_first: AtomicU32,
+    /// When an answer was last found late, on the caller's clock.
+    late_at: AtomicU64,
     /// It has given a valid answer since this process started.
     met: AtomicBool,
     /// When a lost connection was last counted, on the caller's clock.
@@ -94,14 +99,16 @@ impl Page {
 /// One page per replica.
 pub struct Book {
     pages: Vec<Page>,
+    /// When it was opened, on the caller's clock.
+    opened_ns: u64,
     urgent: Notify,
     dropped: AtomicU64,
 }
 
 impl Book {
-    /// Empty pages for `replicas` replicas.
+    /// Empty pages for `replicas` replicas, opened at `now_ns` on the clock of [`Book::note`].
     #[must_use]
-    pub fn new(replicas: u8) -> Self {
+    pub fn new(replicas: u8, now_ns: u64) -> Self {
         let page = |replica| Page {
             replica,
             good: Tally::new(replica, "good"),
@@ -111,11 +118,13 @@ impl Book {
             dissents: Tally::new(replica, "dissent"),
             named: Mutex::new(Named::new(replica)),
             good_first: AtomicU32::new(NONE),
+            late_at: AtomicU64::new(0),
             met: AtomicBool::new(false),
             cut_at: AtomicU64::new(0),
         };
         Self {
             pages: ReplicaId::all(replicas).map(page).collect(),
+            opened_ns: now_ns,
             urgent: Notify::new(),
             dropped: AtomicU64::new(0),
         }
@@ -126,9 +135,16 @@ impl Book {
         let page = &self.pages[replica.index()];
         let met = page.met.load(Ordering::Relaxed);
         match finding {
-            Finding::Late | Finding::Failed | Finding::Unreachable if !met => return,
+            Finding::Late | Finding::Failed | Finding::Unreachable
+                if !met && now_ns.saturating_sub(self.opened_ns) < GRACE =>
+            {
+                return;
+            }
             Finding::Unreachable if !page.cut_counts(now_ns) => return,
-            Finding::Late => page.bad(&page.late),
+            Finding::Late => {
+                page.late_at.store(now_ns, Ordering::Relaxed);
+                page.bad(&page.late);
+            }
             Finding::Failed | Finding::Unreachable => page.bad(&page.failed),
             Finding::Good | Finding::Stale => {
                 if !met {
@@ -162,12 +178,12 @@ impl Book {
         self.urgent.notified().await;
     }
 
-    /// Takes what the monitor has not been told yet; replicas of which nothing was seen are left out.
+    /// Takes what the monitor has not been told yet at `now_ns`; replicas of which nothing was seen are left out.
     #[must_use]
-    pub fn take(&self) -> Vec<Batch> {
+    pub fn take(&self, now_ns: u64) -> Vec<Batch> {
         self.pages
             .iter()
-            .map(Page::take)
+            .map(|page| page.take(now_ns))
             .filter(|batch| !batch.is_empty())
             .collect()
     }
@@ -214,14 +230,19 @@ impl Page {
         tally.add();
     }
 
-    fn take(&self) -> Batch {
+    fn take(&self, now_ns: u64) -> Batch {
         let named = std::mem::replace(&mut *self.named(), Named::new(self.replica));
+        let late = self.late.take();
         // The named ones carry the dissents; the tally's pending count only has to start anew.
         self.dissents.take();
         Batch {
             good: self.good.take(),
             good_first: Some(self.good_first.swap(NONE, Ordering::Relaxed)).filter(|first| *first != NONE),
-            late: self.late.take(),
+            late,
+            late_us_ago: (late > 0).then(|| {
+                let ago_ns = now_ns.saturating_sub(self.late_at.load(Ordering::Relaxed));
+                u32::try_from(ago_ns / 1000).unwrap_or(u32::MAX)
+            }),
             failed: self.failed.take(),
             stale: self.stale.take(),
             agreed: named.agreed.into_iter().collect(),
@@ -264,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_batch_counts_since_the_last_one_and_the_totals_since_the_start() {
-        let book = Book::new(3);
+        let book = Book::new(3, 0);
         for finding in [
             Finding::Good,
             Finding::Good,
@@ -274,7 +295,7 @@ mod tests {
         ] {
             book.note(id(2), finding, MS);
         }
-        let batches = book.take();
+        let batches = book.take(0);
         let [batch] = &batches[..] else {
             panic!("only replica 2 was seen: {batches:?}")
         };
@@ -282,16 +303,16 @@ mod tests {
             (batch.instance, batch.good, batch.late, batch.failed, batch.stale),
             (id(2), 2, 1, 1, 1)
         );
-        assert_eq!(book.take(), []);
+        assert_eq!(book.take(0), []);
         book.note(id(2), Finding::Good, MS);
-        assert_eq!(book.take()[0].good, 1);
+        assert_eq!(book.take(0)[0].good, 1);
         assert_eq!(book.stats(id(2), true, true).good, 3);
     }
 
     #[test]
     fn a_batch_says_how_many_good_answers_came_before_the_first_bad_one() {
-        let book = Book::new(3);
-        let first = |book: &Book| book.take().remove(0).good_first;
+        let book = Book::new(3, 0);
+        let first = |book: &Book| book.take(0).remove(0).good_first;
         book.note(id(1), Finding::Good, 0);
         assert_eq!(first(&book), None);
         for finding in [
@@ -309,33 +330,53 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_says_how_long_ago_the_last_answer_was_late() {
+        let book = Book::new(3, 0);
+        book.note(id(1), Finding::Good, 0);
+        book.note(id(1), Finding::Late, 90 * MS);
+        book.note(id(1), Finding::Late, 110 * MS);
+        book.note(id(1), Finding::Failed, 130 * MS);
+        let ago = |book: &Book| book.take(150 * MS).remove(0).late_us_ago;
+        assert_eq!(ago(&book), Some(40_000));
+        book.note(id(1), Finding::Failed, 140 * MS);
+        assert_eq!(ago(&book), None, "none was late since");
+    }
+
+    #[test]
     fn a_cut_connection_is_one_piece_of_evidence() {
-        let book = Book::new(3);
+        let book = Book::new(3, 0);
         book.note(id(1), Finding::Good, 0);
         for now in 0..1000 {
             book.note(id(1), Finding::Unreachable, 1000 * MS + now * MS / 10);
         }
-        assert_eq!(book.take()[0].failed, 2, "100 ms, one per 50 ms");
+        assert_eq!(book.take(0)[0].failed, 2, "100 ms, one per 50 ms");
     }
 
     #[test]
-    fn a_replica_that_never_answered_is_not_accused() {
-        let book = Book::new(3);
-        for finding in [Finding::Late, Finding::Failed, Finding::Unreachable] {
-            book.note(id(1), finding, MS);
+    fn a_replica_that_never_answered_is_accused_once_it_had_time() {
+        let bad = [Finding::Late, Finding::Failed, Finding::Unreachable];
+        let opened = 7000 * MS;
+        let book = Book::new(3, opened);
+        for (finding, at) in bad.into_iter().zip([opened, opened + MS, opened + GRACE - 1]) {
+            book.note(id(1), finding, at);
         }
-        assert_eq!(book.take(), []);
+        assert_eq!(book.take(0), [], "the voter has only just begun");
+        for finding in bad {
+            book.note(id(1), finding, opened + GRACE);
+        }
+        let batch = book.take(0).remove(0);
+        assert_eq!((batch.late, batch.failed), (1, 2));
     }
 
     #[test]
     fn what_is_spelt_out_is_bounded() {
-        let book = Book::new(3);
+        let book = Book::new(3, 0);
         for n in 0..1000 {
             book.note(id(1), dissent(n), MS);
             book.note(id(2), Finding::Agreed(format!("P{n}").parse().unwrap()), MS);
             book.note(id(3), Finding::Agreed("P".parse().unwrap()), MS);
         }
-        let batches = book.take();
+        let batches = book.take(0);
         assert_eq!((batches[0].dissents.len(), batches[0].lies()), (MOST_LIES, 1000));
         assert_eq!(batches[1].agreed.len(), MOST_AGREED);
         assert_eq!(batches[2].agreed.len(), 1, "each product once");

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tolerancia_core::pacing::Pacing;
 use tolerancia_wire::Record;
 use tolerancia_wire::evidence::ErrorBody;
+use tolerancia_wire::time::mono_ns;
 
 use crate::book::Book;
 
@@ -41,7 +42,7 @@ pub async fn report(book: Arc<Book>, source: String, sink: Sink, shutdown: Cance
             }
         };
         let stop = shutdown.run_until_cancelled(due).await.is_none();
-        let batches = book.take();
+        let batches = book.take(mono_ns());
         if batches.is_empty() {
             pacing.nothing();
         } else {
@@ -109,7 +110,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bad_findings_go_out_at_once_and_good_ones_every_second() {
-        let (book, shutdown) = (Arc::new(Book::new(3)), CancellationToken::new());
+        let (book, shutdown) = (Arc::new(Book::new(3, 0)), CancellationToken::new());
         let mut records = start(&book, &shutdown);
         let id = ReplicaId::new(1).unwrap();
         book.note(id, Finding::Good, 1);
@@ -141,7 +142,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_look_at_an_empty_book_delays_no_bad_finding() {
-        let (book, shutdown) = (Arc::new(Book::new(3)), CancellationToken::new());
+        let (book, shutdown) = (Arc::new(Book::new(3, 0)), CancellationToken::new());
         let mut records = start(&book, &shutdown);
         let id = ReplicaId::new(1).unwrap();
         tokio::time::sleep(QUIET).await;
@@ -155,7 +156,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_cannot_be_sent_is_counted() {
-        let (book, shutdown) = (Arc::new(Book::new(3)), CancellationToken::new());
+        let (book, shutdown) = (Arc::new(Book::new(3, 0)), CancellationToken::new());
         let records = start(&book, &shutdown);
         drop(records);
         book.note(ReplicaId::new(1).unwrap(), Finding::Good, 1);
@@ -172,7 +173,7 @@ mod tests {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let (book, shutdown) = (Arc::new(Book::new(3)), CancellationToken::new());
+            let (book, shutdown) = (Arc::new(Book::new(3, 0)), CancellationToken::new());
             let (sender, mut records) = mpsc::unbounded_channel();
             let sink: Sink = Box::new(move |bytes| sender.send(bytes).is_ok());
             tokio::spawn(report(book.clone(), "voter-svc".to_owned(), sink, shutdown.clone()));

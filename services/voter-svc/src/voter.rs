@@ -122,7 +122,7 @@ impl Voter {
             rules,
             collectors: Arc::new(Semaphore::new(MOST_COLLECTORS)),
             ahead: Mutex::new(Ahead::new(usize::from(count), budget)),
-            book: Arc::new(Book::new(count)),
+            book: Arc::new(Book::new(count, mono_ns())),
             stats: Stats::default(),
             stalls: Stalls::default(),
             catalogue: Catalogue::default(),

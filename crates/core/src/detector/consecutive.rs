@@ -8,7 +8,7 @@ use super::{Detector, Observation};
 #[derive(Debug, Clone)]
 pub struct Consecutive {
     limit: u32,
-    row: u32,
+    row: f64,
 }
 
 impl Consecutive {
@@ -17,7 +17,7 @@ impl Consecutive {
     pub fn new(limit: u32) -> Self {
         Self {
             limit: limit.max(1),
-            row: 0,
+            row: 0.0,
         }
     }
 }
@@ -28,15 +28,13 @@ impl Detector for Consecutive {
     }
 
     fn observe(&mut self, observation: Observation) -> bool {
-        // The rule counts whole misses: one that shares its cause with an earlier one is not another.
-        if observation.weight >= 0.5 {
-            self.row = if observation.seen.is_miss() {
-                self.row.saturating_add(1)
-            } else {
-                0
-            };
+        // A miss that shares its cause with others is a part of one; a good answer of whatever weight ends the row.
+        if observation.seen.is_miss() {
+            self.row += observation.weight;
+        } else if observation.weight > 0.0 {
+            self.row = 0.0;
         }
-        self.row >= self.limit
+        self.level() >= 1.0
     }
 
     fn unit(&self) -> &'static str {
@@ -45,12 +43,12 @@ impl Detector for Consecutive {
 
     fn good(&mut self, _at_ns: u64, count: u64, _heartbeat: bool) {
         if count > 0 {
-            self.row = 0;
+            self.row = 0.0;
         }
     }
 
     fn statistic(&self) -> f64 {
-        f64::from(self.row)
+        self.row
     }
 
     fn limit(&self) -> f64 {
@@ -58,6 +56,6 @@ impl Detector for Consecutive {
     }
 
     fn reset(&mut self) {
-        self.row = 0;
+        self.row = 0.0;
     }
 }

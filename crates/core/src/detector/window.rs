@@ -23,7 +23,7 @@ impl Default for WindowConfig {
     fn default() -> Self {
         Self {
             span_ns: 1_000_000_000,
-            volume: 20,
+            volume: 10,
             share: 0.3,
         }
     }
@@ -128,7 +128,9 @@ impl Detector for Window {
         } else {
             0.0
         };
-        self.add(observation.at_ns, observation.weight, misses);
+        // The volume is of observations: that others share the cause of one makes it no smaller.
+        let all = if observation.weight > 0.0 { 1.0 } else { 0.0 };
+        self.add(observation.at_ns, all, misses);
         self.level() >= 1.0
     }
 
@@ -181,8 +183,8 @@ mod tests {
     #[test]
     fn a_share_counts_from_the_minimum_volume_on() {
         let mut window = Window::new(WindowConfig::default());
-        assert!((0..19).all(|i| !miss(&mut window, i)));
-        assert!(miss(&mut window, 19));
+        assert!((0..9).all(|i| !miss(&mut window, i)));
+        assert!(miss(&mut window, 9));
     }
 
     #[test]

@@ -281,7 +281,7 @@ fn good_answers_before_the_first_miss_are_not_set_off_against_it() {
             good: 40,
             good_first,
             late: 1,
-            failed: 0,
+            ..Answers::default()
         };
         assert_eq!(panel.answers(0, id(1), "voter-svc", batch), None);
         panel.level(id(1))
@@ -290,4 +290,70 @@ fn good_answers_before_the_first_miss_are_not_set_off_against_it() {
     assert_eq!(level(Some(0)), 0.0, "all of them came after it");
     assert!(level(Some(40)) > 0.3);
     assert!(level(Some(u32::MAX)) > 0.3, "more than there are is all there are");
+}
+
+/// One answer in five is late, at any rate of requests, told in batches 50 ms apart.
+#[test]
+fn a_share_of_late_answers_is_found_at_any_rate() {
+    for per_batch in [5u32, 20, 50, 100, 500] {
+        let mut panel = panel();
+        let late = per_batch / 5;
+        let found = (0..200u64).find(|batch| {
+            let answers = Answers {
+                good: per_batch - late,
+                good_first: Some(2),
+                late,
+                ..Answers::default()
+            };
+            panel.answers(batch * 50 * MS, id(1), "voter-svc", answers).is_some()
+        });
+        assert!(
+            found.is_some_and(|batch| batch < 20),
+            "{per_batch} per batch: {found:?}"
+        );
+    }
+}
+
+/// A pause of 110 ms, noticed by questions 10 ms apart from 50 ms on; the last of it is told when it is over.
+#[test]
+fn a_pause_counts_by_its_length_however_late_it_is_told() {
+    let mut panel = panel();
+    for (told_ms, late, ago_ms) in [(50, 1, 0), (100, 5, 0), (150, 1, 40)] {
+        let answers = Answers {
+            late,
+            late_ago_ns: ago_ms * MS,
+            ..Answers::default()
+        };
+        assert_eq!(panel.answers(told_ms * MS, id(1), "voter-svc", answers), None);
+    }
+    let answers = Answers {
+        late: 5,
+        ..Answers::default()
+    };
+    assert!(
+        panel.answers(150 * MS, id(1), "voter-svc", answers).is_some(),
+        "it lasts"
+    );
+}
+
+/// Three of seven hang together, each of them for a third of the evidence.
+#[test]
+fn instances_that_hang_together_fall_by_every_detector_that_counts() {
+    use crate::detector::DetectorKind;
+    for kind in [DetectorKind::Accrual, DetectorKind::Consecutive, DetectorKind::Window] {
+        let config = PanelConfig {
+            replicas: 7,
+            detector: DetectorConfig::default().of(kind),
+            lifecycle: LifecycleConfig::default(),
+            lag_budget_ns: 1000 * MS,
+            idle_budget_ns: 500 * MS,
+        };
+        let mut panel = Panel::new(config, 0, |_| true);
+        for round in 0..60u64 {
+            for i in 1..=3 {
+                check(&mut panel, (round * 50 + u64::from(i)) * MS, i, Seen::Late);
+            }
+        }
+        assert_eq!(panel.on(), 4, "{kind}");
+    }
 }

@@ -84,7 +84,8 @@ pub(super) fn explained(error: StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(_) => error,
         StoreError::Rejected(detail) | StoreError::Unreadable(detail) => StoreError::Unavailable(format!(
-            "the schema of the database cannot be brought up to date: give this program a database of its own \
+            "the schema of the database cannot be brought up to date: let a user who may run those migrations of \
+             init.sql that schema_migrations does not list, or give this program a database of its own \
              (POSTGRES_URL) ({detail})"
         )),
     }
@@ -106,7 +107,9 @@ mod tests {
 --
 --     psql -v ON_ERROR_STOP=1 -f init.sql \"$POSTGRES_URL\"
 --
--- The services need no such script: they make the schema when they first use an empty database.
+-- The services need no such script: they make the schema when they first use an empty database, and bring an older
+-- one up to date. Where their user may not do that, run the migrations below that the table schema_migrations does
+-- not list, each with its INSERT.
 -- Generated from crates/store/migrations/postgres. After a new migration:
 --
 --     UPDATE_INIT_SQL=1 cargo test -p tolerancia-store init_sql

@@ -168,6 +168,7 @@ impl Builder {
                 good,
                 good_first,
                 late,
+                late_us_ago,
                 failed,
                 lies,
                 ..
@@ -184,6 +185,7 @@ impl Builder {
                         good,
                         good_first,
                         late,
+                        late_us_ago,
                         failed,
                         lies,
                     },

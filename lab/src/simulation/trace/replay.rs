@@ -115,6 +115,7 @@ impl Player {
                 good,
                 good_first,
                 late,
+                late_us_ago,
                 failed,
                 lies,
             } => {
@@ -125,6 +126,7 @@ impl Player {
                     good,
                     good_first,
                     late,
+                    late_ago_ns: u64::from(late_us_ago.unwrap_or(0)) * 1000,
                     failed,
                 };
                 self.answers(at_ns, instance, answers)

@@ -157,12 +157,25 @@ fn contradictions_name_what_to_change() {
             assert!(error.contains(name), "{args:?}: {error}");
         }
     }
-    let late = parse(&["--late-floor-ms=300"])
-        .unwrap()
-        .checks()
-        .unwrap_err()
-        .to_string();
-    assert!(late.contains("LATE_FLOOR_MS") && late.contains("LATE_CAP_MS"), "{late}");
+    for (args, names) in [
+        (&["--late-floor-ms=300"][..], ["LATE_FLOOR_MS", "LATE_CAP_MS"]),
+        (
+            &["--health-check-timeout-ms=40"],
+            ["LATE_FLOOR_MS", "HEALTH_CHECK_TIMEOUT_MS"],
+        ),
+        (&["--late-cap-ms=2000"], ["LATE_CAP_MS", "HEALTH_CHECK_TIMEOUT_MS"]),
+    ] {
+        let error = parse(args).unwrap().checks().unwrap_err().to_string();
+        assert!(names.iter().all(|name| error.contains(name)), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn the_cap_of_the_late_bound_gives_way_to_a_shorter_timeout() {
+    let cap = |args: &[&str]| parse(args).unwrap().checks().unwrap().late_cap_ns / NS_PER_MS;
+    assert_eq!(cap(&[]), 200);
+    assert_eq!(cap(&["--health-check-timeout-ms=150"]), 150);
+    assert_eq!(cap(&["--health-check-timeout-ms=150", "--late-cap-ms=120"]), 120);
 }
 
 #[test]
@@ -185,7 +198,7 @@ fn the_log_tells_the_detector_and_its_parameters() {
     assert_eq!(told(&["--detector=consecutive"]), "consecutive: 3 misses in a row");
     assert_eq!(
         told(&["--detector=window"]),
-        "window: 0.3 of at least 20 answers within 1000 ms"
+        "window: 0.3 of at least 10 answers within 1000 ms"
     );
     assert!(told(&["--detector=phi"]).starts_with("phi: threshold 8, 100 intervals"));
 }

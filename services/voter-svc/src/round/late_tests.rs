@@ -154,7 +154,7 @@ struct Told {
 /// Votes every 10 ms on a voter with `process`'s stalls, until `until` ms. Replica 3 answers after `took` ms until
 /// `frozen_at`, and then never again.
 fn votes(process: &Process, on: bool, took: u64, frozen_at: u64, until: u64) -> Told {
-    let (stalls, book) = (Stalls::default(), Book::new(3));
+    let (stalls, book) = (Stalls::default(), Book::new(3, 0));
     let epoch = Instant::now();
     let mut pacing = Pacing::new(50_000_000, 1_000_000_000);
     let mut open: Vec<(u64, Round<ProductVote>)> = Vec::new();
@@ -200,7 +200,7 @@ fn votes(process: &Process, on: bool, took: u64, frozen_at: u64, until: u64) -> 
         if pacing.due_ns().is_some_and(|due| due <= now * 1_000_000) {
             pacing.sent(now * 1_000_000);
             let late = book
-                .take()
+                .take(0)
                 .iter()
                 .find(|batch| batch.instance == id(3))
                 .map_or(0, |b| b.late);

@@ -3,126 +3,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+mod fake;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use fake::{Fake, numbered, transition};
 use tokio::time::sleep;
-use tolerancia_store::{
-    AuditRow, Buffer, BufferConfig, BufferState, OrderRow, RequestMetricsRow, Result, Store, StoreError, VotingEvent,
-    Write,
-};
-use tolerancia_wire::core::{OrderId, ReplicaId};
-use tolerancia_wire::order::OrderStatus;
-use tolerancia_wire::status::InstanceStatus;
-
-/// Remembers what was written, in order; refuses writes whose number is in `poison`.
-#[derive(Debug, Default)]
-struct Fake {
-    written: Mutex<Vec<u64>>,
-    batches: Mutex<Vec<usize>>,
-    poison: Vec<u64>,
-    dead: AtomicBool,
-    attempts: AtomicUsize,
-    pings: AtomicUsize,
-    /// A transaction of more writes takes too long.
-    most: Option<usize>,
-    /// Dies after this many more successful transactions.
-    dies_after: Mutex<Option<usize>>,
-}
-
-fn numbered(n: u64) -> Write {
-    Write::AuditTimes {
-        seq: n,
-        ttd_ms: None,
-        ttr_ms: None,
-    }
-}
-
-fn transition(n: u64) -> Write {
-    let row = serde_json::json!({ "seq": n, "at": "2026-01-01T00:00:00.000000Z", "mono_ns": 5,
-        "service": "inventory-svc", "instance": "2", "from": "ON", "to": "OFF", "phase": "quarantine",
-        "reason": { "kind": "late", "text": "" }, "quorum_lost": false });
-    Write::Transition(serde_json::from_value(row).unwrap())
-}
-
-fn number(write: &Write) -> u64 {
-    match write {
-        Write::Transition(row) => row.transition.seq,
-        Write::AuditTimes { seq, .. } => *seq,
-        other => panic!("not made here: {other:?}"),
-    }
-}
-
-impl Fake {
-    fn alive(&self) -> Result<()> {
-        if self.dead.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("switched dead".to_owned()));
-        }
-        Ok(())
-    }
-
-    fn written(&self) -> Vec<u64> {
-        self.written.lock().unwrap().clone()
-    }
-
-    fn set_dead(&self, dead: bool) {
-        self.dead.store(dead, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl Store for Fake {
-    async fn apply(&self, writes: &[Write]) -> Result<()> {
-        self.attempts.fetch_add(1, Ordering::SeqCst);
-        self.alive()?;
-        if self.most.is_some_and(|most| writes.len() > most) {
-            return Err(StoreError::Unavailable("too slow".to_owned()));
-        }
-        let numbers: Vec<_> = writes.iter().map(number).collect();
-        if numbers.iter().any(|n| self.poison.contains(n)) {
-            return Err(StoreError::Rejected("poison".to_owned()));
-        }
-        self.batches.lock().unwrap().push(numbers.len());
-        self.written.lock().unwrap().extend(numbers);
-        if let Some(left) = &mut *self.dies_after.lock().unwrap() {
-            *left -= 1;
-            self.dead.store(*left == 0, Ordering::SeqCst);
-        }
-        Ok(())
-    }
-
-    async fn ping(&self) -> Result<()> {
-        self.pings.fetch_add(1, Ordering::SeqCst);
-        self.alive()
-    }
-
-    async fn statuses(&self) -> Result<Vec<InstanceStatus>> {
-        unreachable!("the buffer only writes")
-    }
-    async fn transitions(&self, _: Option<ReplicaId>, _: usize) -> Result<Vec<AuditRow>> {
-        unreachable!("the buffer only writes")
-    }
-    async fn request_metrics(&self, _: i64, _: i64) -> Result<Vec<RequestMetricsRow>> {
-        unreachable!("the buffer only writes")
-    }
-    async fn voting_events(&self, _: usize) -> Result<Vec<VotingEvent>> {
-        unreachable!("the buffer only writes")
-    }
-    async fn order(&self, _: OrderId) -> Result<Option<OrderRow>> {
-        unreachable!("the buffer only writes")
-    }
-    async fn orders(&self, _: Option<OrderStatus>, _: usize) -> Result<Vec<OrderRow>> {
-        unreachable!("the buffer only writes")
-    }
-    async fn order_by_key(&self, _: u128) -> Result<Option<OrderRow>> {
-        unreachable!("the buffer only writes")
-    }
-    async fn prune(&self, _: i64, _: jiff::Timestamp) -> Result<u64> {
-        unreachable!("the buffer only writes")
-    }
-}
+use tolerancia_store::{Buffer, BufferConfig, BufferState};
 
 fn start(fake: Fake, capacity: usize) -> (Arc<Fake>, Buffer) {
     let fake = Arc::new(fake);
