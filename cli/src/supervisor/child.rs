@@ -1,7 +1,8 @@
 //! When a process that ended is started again. Pure: the time is passed in.
 //!
 //! One death is an accident: the process is back after a second. A process that keeps dying waits longer each
-//! time, so that it neither burns the processor nor floods the log. Ten seconds of life make it as new.
+//! time, so that it neither burns the processor nor floods the log. Two seconds of work make it as new: an experiment that
+//! kills an instance every few seconds is no fault of the instance, and would else measure these waits.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use crate::outcome::CANNOT;
 pub const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait.
 pub const LONGEST: Duration = Duration::from_secs(30);
-/// A life of this length makes earlier deaths forgotten.
-pub const LONG_LIFE: Duration = Duration::from_secs(10);
+/// Being ready for so long makes earlier deaths forgotten.
+pub const LONG_LIFE: Duration = Duration::from_secs(2);
 
 /// What follows a process's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,18 +28,22 @@ pub enum Next {
 #[derive(Debug, Default)]
 pub struct Lives {
     deaths: u32,
-    started: Option<Instant>,
+    lived: bool,
+    /// When the present life was ready for work.
+    ready: Option<Instant>,
     was_ready: bool,
 }
 
 impl Lives {
     /// The process is started. Tells whether it lived before.
-    pub fn started(&mut self, now: Instant) -> bool {
-        self.started.replace(now).is_some()
+    pub fn started(&mut self) -> bool {
+        self.ready = None;
+        std::mem::replace(&mut self.lived, true)
     }
 
     /// The process is ready for work.
-    pub fn ready(&mut self) {
+    pub fn ready(&mut self, now: Instant) {
+        self.ready = Some(now);
         self.was_ready = true;
     }
 
@@ -48,8 +53,7 @@ impl Lives {
         if !self.was_ready && code == Some(i32::from(CANNOT)) {
             return Next::GiveUp;
         }
-        let life = self.started.map_or(Duration::ZERO, |started| now - started);
-        if life >= LONG_LIFE {
+        if self.ready.is_some_and(|ready| now - ready >= LONG_LIFE) {
             self.deaths = 0;
         }
         let wait = FIRST.saturating_mul(1 << self.deaths.min(16)).min(LONGEST);
@@ -64,13 +68,18 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The waits in seconds after lives of these lengths in seconds.
-    fn waits(lives: &[u32]) -> Vec<u64> {
+    /// The waits in seconds after lives that were ready for so many seconds, or never.
+    fn waits(lives: &[Option<u32>]) -> Vec<u64> {
         let mut now = Instant::now();
         let mut child = Lives::default();
-        let mut one = |life: &u32| {
-            child.started(now);
-            now += SECOND * *life;
+        let mut one = |life: &Option<u32>| {
+            child.started();
+            // Getting ready may take long; it is no work.
+            now += 10 * SECOND;
+            if let Some(seconds) = life {
+                child.ready(now);
+                now += SECOND * *seconds;
+            }
             match child.ended(now, None) {
                 Next::Restart(wait) => {
                     now += wait;
@@ -84,23 +93,26 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_up_to_its_bound() {
-        assert_eq!(waits(&[0; 8]), [1, 2, 4, 8, 16, 30, 30, 30]);
-        assert_eq!(waits(&[0; 100]).last(), Some(&30));
+        assert_eq!(waits(&[None; 8]), [1, 2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(waits(&[Some(0); 100]).last(), Some(&30));
     }
 
     #[test]
-    fn a_long_life_makes_it_as_new() {
-        assert_eq!(waits(&[0, 0, 9, 10, 0]), [1, 2, 4, 1, 2]);
+    fn some_work_makes_it_as_new() {
+        assert_eq!(
+            waits(&[None, None, Some(1), Some(2), None, Some(3)]),
+            [1, 2, 4, 1, 2, 1]
+        );
     }
 
     #[test]
     fn only_a_first_start_can_be_given_up() {
         let now = Instant::now();
         let mut child = Lives::default();
-        child.started(now);
+        child.started();
         assert_eq!(child.ended(now, Some(1)), Next::Restart(FIRST));
         assert_eq!(child.ended(now, Some(2)), Next::GiveUp);
-        child.ready();
+        child.ready(now);
         assert_eq!(child.ended(now, Some(2)), Next::Restart(2 * FIRST));
     }
 }

@@ -180,14 +180,14 @@ impl Keeper {
     /// One life of the process. None if it was ended because it is no longer wanted.
     async fn live(&self, lives: &mut Lives) -> Option<End> {
         let began = Instant::now();
-        let again = lives.started(began);
+        let again = lives.started();
         let mut running = match Running::start(&self.spec, self.colour, &self.context).await {
             Ok(running) => running,
             Err(error) => return Some(End::unknown("cannot be started", &error)),
         };
         let get_ready = async {
             self.spec.probe.ready(&self.context.http, &self.why).await;
-            lives.ready();
+            lives.ready(Instant::now());
             self.state.send_replace(State::Ready);
             if again {
                 let (name, seconds) = (&self.spec.name, began.elapsed().as_secs_f64());
