@@ -2,7 +2,9 @@
 --
 --     psql -v ON_ERROR_STOP=1 -f init.sql "$POSTGRES_URL"
 --
--- The services need no such script: they make the schema when they first use an empty database.
+-- The services need no such script: they make the schema when they first use an empty database, and bring an older
+-- one up to date. Where their user may not do that, run the migrations below that the table schema_migrations does
+-- not list, each with its INSERT.
 -- Generated from crates/store/migrations/postgres. After a new migration:
 --
 --     UPDATE_INIT_SQL=1 cargo test -p tolerancia-store init_sql
