@@ -5,6 +5,9 @@
 //!   the timeout only to learn how slow the instance is.
 //! * After a miss of an instance that is ON, whoever saw it, the next check follows at once instead of with the
 //!   next tick: one miss is a hint, and the quickest way to know is to ask again.
+//! * After a miss of a check itself it takes [`ROW`] good ones in a row to go back to the regular pace: an instance whose
+//!   health alone is bad half of the time would else be asked again only once, and pass every second time. What others
+//!   saw is followed by one check: where its health is good, more good checks would only speak for it.
 //! * The observer's own host may stall. A wake-up that comes late is the sign of it: open checks then get their
 //!   bound anew instead of being called late, because their answers may wait unread. At most
 //!   [`MOST_RENEWALS`] times each, so that a host that is always late still sees an instance that never answers.
@@ -18,6 +21,8 @@ use crate::lateness::Lateness;
 
 /// From a miss to the check after it (2.5 ms): just long enough that a connection that is refused twice counts twice.
 pub const RECHECK_NS: u64 = UNREACHABLE_SPAN_NS + 500_000;
+/// Good checks in a row after which one that missed is followed no longer.
+pub const ROW: u8 = 5;
 /// A wake-up that comes later than this (10 ms) was held up by the observer's own host.
 pub const OWN_STALL_NS: u64 = 10_000_000;
 /// How often the bound of one check is given anew after such a wake-up.
@@ -82,6 +87,8 @@ pub struct Checks {
     open: VecDeque<Open>,
     tick_ns: u64,
     recheck_ns: Option<u64>,
+    /// Good checks in a row that are still wanted at once.
+    wanted: u8,
     serial: u64,
 }
 
@@ -99,6 +106,7 @@ impl Checks {
             open: VecDeque::new(),
             tick_ns: now_ns,
             recheck_ns: None,
+            wanted: 0,
             serial: 0,
         }
     }
@@ -149,7 +157,7 @@ impl Checks {
             !over
         });
         if missed {
-            self.hasten(now_ns);
+            self.missed(now_ns);
         }
         let ticked = now_ns >= self.tick_ns;
         if ticked {
@@ -184,9 +192,19 @@ impl Checks {
         }
         let counts = check.late_ns.is_some();
         if counts && !good {
-            self.hasten(now_ns);
+            self.missed(now_ns);
+        } else if counts && self.wanted > 0 {
+            self.wanted -= 1;
+            if self.wanted > 0 {
+                self.hasten(now_ns);
+            }
         }
         counts.then_some(took_ns)
+    }
+
+    fn missed(&mut self, now_ns: u64) {
+        self.wanted = ROW;
+        self.hasten(now_ns);
     }
 
     /// Somebody saw a miss of this instance at `now_ns`: if it is ON, the next check follows at once.
@@ -201,6 +219,7 @@ impl Checks {
         self.on = on;
         if !on {
             self.recheck_ns = None;
+            self.wanted = 0;
         }
     }
 }
@@ -268,6 +287,29 @@ mod tests {
             Some(64 * MS - 60 * MS - RECHECK_NS)
         );
         assert_eq!(checks.next_ns(), 200 * MS);
+    }
+
+    /// All are answered at once; the second and the fifth are bad.
+    #[test]
+    fn a_check_that_missed_is_followed_until_five_in_a_row_are_good() {
+        let mut checks = Checks::new(ChecksConfig::default(), 0);
+        let mut asked = Vec::new();
+        while checks.next_ns() <= 500 * MS {
+            let now_ns = checks.next_ns();
+            for step in checks.poll(now_ns) {
+                let Step::Start(id) = step else {
+                    panic!("all are answered: {step:?}")
+                };
+                asked.push(now_ns as f64 / MS as f64);
+                checks.answered(now_ns, id, ![2, 5].contains(&asked.len()));
+            }
+        }
+        assert_eq!(
+            asked,
+            [
+                0.0, 200.0, 202.5, 205.0, 207.5, 210.0, 212.5, 215.0, 217.5, 220.0, 400.0
+            ]
+        );
     }
 
     /// The monitor is stopped for five seconds with checks open; their answers wait unread.
