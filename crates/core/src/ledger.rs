@@ -189,12 +189,23 @@ impl Ledger {
                 product_id,
                 quantity,
             } => self.reserve(partition, offset, *order_id, product_id, *quantity),
-            Event::Release { order_id } => self.release(offset, *order_id),
+            Event::Release { order_id } => self.release(partition, offset, *order_id),
             Event::Restock { product_id, quantity } => self.restock(partition, offset, product_id, *quantity),
         }
     }
 
     fn reserve(&mut self, partition: u16, offset: u64, id: OrderId, product_id: &ProductId, quantity: u64) -> Applied {
+        // Records of different partitions come to different replicas in different orders. What one says about an order of
+        // another must therefore change nothing, and not depend on what is known of the order. (Replicas do not let
+        // such records come here; whoever replays a log need not know that.)
+        if id.partition() != partition {
+            let reason = Rejection::UnknownProduct;
+            return Applied {
+                outcome: Outcome::Rejected { reason },
+                product: None,
+                order: None,
+            };
+        }
         if let Some(known) = self.orders.get(&id) {
             let same = known.product == *product_id && known.quantity == quantity;
             let outcome = if same { known.first_outcome() } else { Outcome::Conflict };
@@ -249,13 +260,14 @@ impl Ledger {
         }
     }
 
-    fn release(&mut self, offset: u64, id: OrderId) -> Applied {
+    fn release(&mut self, partition: u16, offset: u64, id: OrderId) -> Applied {
         let refuse = |reason| Applied {
             outcome: Outcome::Refused { reason },
             product: None,
             order: None,
         };
-        let Some(order) = self.orders.get(&id) else {
+        // As with a reserve, a record of another partition than the order's knows nothing of it.
+        let Some(order) = self.orders.get(&id).filter(|_| id.partition() == partition) else {
             return refuse(Refusal::UnknownOrder);
         };
         let version = match order.state {

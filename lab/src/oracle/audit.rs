@@ -28,9 +28,10 @@ struct Sums {
 }
 
 impl Audit {
-    /// Adds an event.
+    /// Adds an event. One about an order of another partition counts for nothing.
     pub(super) fn add(&mut self, partition: u16, event: &Event) {
         match event {
+            Event::Reserve { order_id, .. } | Event::Release { order_id } if order_id.partition() != partition => {}
             Event::Restock { product_id, quantity } if *quantity > 0 => {
                 let sums = self.sums.entry(product_id.clone()).or_insert(Sums {
                     partition,

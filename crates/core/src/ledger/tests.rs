@@ -225,3 +225,49 @@ proptest! {
         prop_assert_eq!(ledger, before);
     }
 }
+
+/// An event about one of four orders, which belong to partitions 0 and 1 in turn, or a restock; products 0 and 1 are
+/// known in partitions 0 and 1.
+fn stray_event() -> impl Strategy<Value = Event> {
+    let order = (0u8..4).prop_map(|n| OrderId::from_random(u16::from(n % 2), [n; 14]));
+    (order, 0u8..2, 0u64..5, 0u8..3).prop_map(|(order_id, n, quantity, kind)| match kind {
+        0 => Event::Release { order_id },
+        1 => restock(n, quantity),
+        _ => Event::Reserve {
+            order_id,
+            product_id: product(n),
+            quantity,
+        },
+    })
+}
+
+proptest! {
+    /// Whatever somebody writes into whichever partition, replicas that read the partitions at different pace have the
+    /// same state in the end, and give the same outcomes.
+    #[test]
+    fn the_pace_of_the_partitions_does_not_matter(
+        logs in prop::array::uniform2(prop::collection::vec(stray_event(), 0..20)),
+        turns in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let replay = |turns: &[bool]| {
+            let mut ledger = Ledger::new();
+            for n in 0..2 {
+                ledger.apply(n.into(), 0, &restock(n, 10));
+            }
+            let mut left = [0, 1].map(|n: usize| (1u64..).zip(&logs[n]));
+            let mut outcomes = [vec![], vec![]];
+            for first in turns {
+                for n in [usize::from(*first), usize::from(!*first)] {
+                    if let Some((offset, event)) = left[n].next() {
+                        outcomes[n].push(ledger.apply(n as u16, offset, event).outcome);
+                        break;
+                    }
+                }
+            }
+            (ledger, outcomes)
+        };
+        let (one, other) = (replay(&turns), replay(&[false; 40]));
+        prop_assert_eq!(one.0.digest(), other.0.digest());
+        prop_assert_eq!(one, other);
+    }
+}
