@@ -354,14 +354,14 @@ mod tests {
 
     #[test]
     fn a_replica_that_never_answered_is_accused_once_it_had_time() {
-        let bad = [Finding::Late, Finding::Failed, Finding::Unreachable];
+        let bad = || [Finding::Late, Finding::Failed, Finding::Unreachable];
         let opened = 7000 * MS;
         let book = Book::new(3, opened);
-        for (finding, at) in bad.into_iter().zip([opened, opened + MS, opened + GRACE - 1]) {
+        for (finding, at) in bad().into_iter().zip([opened, opened + MS, opened + GRACE - 1]) {
             book.note(id(1), finding, at);
         }
         assert_eq!(book.take(0), [], "the voter has only just begun");
-        for finding in bad {
+        for finding in bad() {
             book.note(id(1), finding, opened + GRACE);
         }
         let batch = book.take(0).remove(0);

@@ -5,8 +5,8 @@
 
 mod fake;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fake::{Fake, numbered, transition};
