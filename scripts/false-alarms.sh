@@ -26,8 +26,8 @@ fi
 cargo build --release --quiet
 tolerancia=${CARGO_TARGET_DIR:-target}/release/tolerancia
 mkdir -p "$out"
-scenario=$out/healthy.toml
-sed "s/^baseline_s = .*/baseline_s = $((minutes * 60)).0/" scenarios/healthy.toml >"$scenario"
+scenario=$out/long-baseline.toml
+sed "s/^baseline_s = .*/baseline_s = $((minutes * 60)).0/" scenarios/long-baseline.toml >"$scenario"
 
 # The burners are children of a subshell that ends them whatever happens.
 (

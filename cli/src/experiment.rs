@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tolerancia_lab::console;
 use tolerancia_lab::experiment::{self, ExperimentOutcome, Target};
+use tolerancia_lab::scenario::Scenario;
 use tolerancia_service::config::{Ports, name};
 use tolerancia_wire::core::ReplicaId;
 use tolerancia_wire::health::Health;
@@ -16,7 +17,7 @@ use crate::outcome::{DONE, Failure, INTERRUPTED, NO, Outcome};
 use crate::signals::{self, Signals};
 use crate::supervisor::log::Log;
 use crate::supervisor::{Start, Supervisor, spec};
-use crate::up::{Backends, NAME_WIDTH, Place};
+use crate::up::{Backends, DEFAULT_REPLICAS, NAME_WIDTH, Place};
 
 /// How long an own system may take to become ready.
 const READY: Duration = Duration::from_secs(120);
@@ -48,11 +49,26 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
     let signals = signals::watch()?;
     // A mistake in the scenario is told before anything is started.
     args.lab.check().map_err(|error| Failure::cannot(error.to_string()))?;
-    let mut ports = args.place.ports();
+    let plan = args.lab.plan().map_err(|error| Failure::cannot(error.to_string()))?;
+    let given = args.place.ports();
+    let mut ports = Ports {
+        replicas: replicas(given.replicas, plan.replicas)?,
+        ..given
+    };
     let announced = target(&args, ports)?;
     experiment::announce(&mut args.lab, &announced, None).map_err(|error| Failure::cannot(error.to_string()))?;
-    match running(ports).await? {
+    let up = match running(ports).await? {
+        // Its ports depend on its replicas: one that the scenario is not about is to be found too, and told.
+        None if ports.replicas != given.replicas => running(given).await?,
+        up => up,
+    };
+    match up {
         Some((replicas, detector)) => {
+            if let Err(failure) = can_be_used(&plan, replicas, ports) {
+                let told = experiment::announce(&mut args.lab, &announced, Some(failure.message.clone()));
+                told.map_err(|error| Failure::cannot(format!("{}; {error}", failure.message)))?;
+                return Err(failure);
+            }
             ports.replicas = replicas;
             let token = args.fault_token.is_some();
             console::err(format_args!(
@@ -74,7 +90,7 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
         None => {
             let mut lab = args.lab.clone();
             let mut begun = false;
-            let outcome = on_own_system(args, ports, &signals, &mut begun).await;
+            let outcome = on_own_system(args, ports, parameters(plan), &signals, &mut begun).await;
             // From then on the experiment reports for itself.
             if let (Err(failure), false) = (&outcome, begun) {
                 let told = experiment::announce(&mut lab, &announced, Some(failure.message.clone()));
@@ -83,6 +99,40 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
             outcome
         }
     }
+}
+
+/// How many replicas an own system gets: as many as the scenario says, or else `given`.
+fn replicas(given: u8, wanted: Option<u8>) -> Result<u8, Failure> {
+    match wanted {
+        // The default says nothing.
+        Some(wanted) if given != wanted && given != DEFAULT_REPLICAS => Err(Failure::cannot(format!(
+            "the scenario is about {wanted} replicas, --replicas (or REPLICAS) says {given}: leave one of them out"
+        ))),
+        Some(wanted) => Ok(wanted),
+        None => Ok(given),
+    }
+}
+
+/// Checks that the scenario can be carried out on a system that is up already.
+fn can_be_used(plan: &Scenario, replicas: u8, ports: Ports) -> Result<(), Failure> {
+    plan.fits(replicas.into())
+        .map_err(|error| Failure::cannot(error.to_string()))?;
+    if plan.parameters.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = plan.parameters.keys().copied().collect();
+    Err(Failure::cannot(format!(
+        "the scenario sets {}, and the system that is up on port {} and following cannot be changed: stop it, so that \
+         the experiment starts one of its own, choose other ports with --base-port, or take [parameters] out of the \
+         scenario",
+        names.join(", "),
+        ports.base
+    )))
+}
+
+/// The variables of the services that the scenario sets.
+fn parameters(plan: Scenario) -> Vec<(&'static str, String)> {
+    plan.parameters.into_iter().collect()
 }
 
 /// What to tell of a detector that was not put in force again: `before` was so before the experiment, `now` is, if the
@@ -126,8 +176,14 @@ async fn get<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) 
     http.get(url).timeout(LOOK).send().await.ok()?.json().await.ok()
 }
 
-/// Starts a system, measures it and stops it. `begun` tells whether there was one to measure.
-async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals, begun: &mut bool) -> Outcome {
+/// Starts a system with these variables, measures it and stops it. `begun` tells whether there was one to measure.
+async fn on_own_system(
+    args: ExperimentCommand,
+    ports: Ports,
+    parameters: Vec<(&'static str, String)>,
+    signals: &Signals,
+    begun: &mut bool,
+) -> Outcome {
     // Of a system that is up, the experiment finds out by itself.
     let fits = args.lab.fits(ports.replicas.into());
     fits.map_err(|error| Failure::cannot(error.to_string()))?;
@@ -147,6 +203,7 @@ async fn on_own_system(args: ExperimentCommand, ports: Ports, signals: &Signals,
 
     let mut system = args.backends.system(dir.path().to_owned(), ports)?;
     system.fault_token.clone_from(&args.fault_token);
+    system.parameters = parameters;
     console::err(format_args!(
         "starting a system on port {} and following; its log is {}",
         ports.base,
@@ -234,6 +291,42 @@ fn target(args: &ExperimentCommand, ports: Ports) -> Result<Target, Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_scenario_says_how_many_replicas_there_are() {
+        assert_eq!(replicas(5, None).unwrap(), 5);
+        assert_eq!(replicas(DEFAULT_REPLICAS, Some(7)).unwrap(), 7);
+        assert_eq!(replicas(5, Some(5)).unwrap(), 5);
+        let refusal = replicas(5, Some(7)).unwrap_err();
+        assert_eq!(refusal.code, 2);
+        assert!(refusal.message.contains("--replicas"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn a_system_that_is_up_is_not_measured_with_other_parameters() {
+        let ports = Ports {
+            base: 7001,
+            replicas: 3,
+        };
+        let mut plan = Scenario::classic();
+        can_be_used(&plan, 3, ports).unwrap();
+        plan.parameters.insert("DETECTOR", "phi".to_owned());
+        let refusal = can_be_used(&plan, 3, ports).unwrap_err();
+        let told = &refusal.message;
+        assert_eq!(refusal.code, 2);
+        assert!(
+            told.contains("DETECTOR") && told.contains("7001") && told.contains("--base-port"),
+            "{told}"
+        );
+        plan.parameters.clear();
+        plan.replicas = Some(5);
+        let refusal = can_be_used(&plan, 3, ports).unwrap_err();
+        assert!(
+            refusal.message.contains("5 replicas, the system has 3"),
+            "{}",
+            refusal.message
+        );
+    }
 
     #[test]
     fn a_detector_that_was_left_switched_is_named_with_the_way_back() {

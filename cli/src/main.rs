@@ -6,17 +6,21 @@
 
 #[cfg(feature = "embedded")]
 mod broker;
+mod compare;
 mod experiment;
 mod guard;
 mod http;
 mod inject;
 mod load;
 mod outcome;
+mod redraw;
+mod scenario;
 mod services;
 mod signals;
 mod simulate;
 mod supervisor;
 mod up;
+mod verify;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,6 +49,15 @@ enum Command {
     Load(load::LoadCommand),
     /// Inject every fault under load, measure detection, masking and repair, and give a verdict.
     Experiment(experiment::ExperimentCommand),
+    /// Compare two result folders: what differs, how certain that is, and whether it got worse.
+    Compare(compare::CompareArgs),
+    /// Verify a result folder: run the oracle again, from its files alone.
+    Verify(verify::VerifyArgs),
+    /// Draw the report of a result folder again, from its report.json.
+    Report(redraw::ReportArgs),
+    /// Check scenario files, or print their form.
+    #[command(subcommand)]
+    Scenario(scenario::ScenarioCommand),
     /// Simulate thousands of trials of a fault in seconds, or compare the model with a recorded trace.
     Simulate(tolerancia_lab::simulation::SimulateArgs),
     #[command(flatten)]
@@ -78,6 +91,10 @@ async fn run(command: Command) -> Outcome {
         Command::Inject(command) => inject::run(command).await,
         Command::Load(args) => load::run(args).await,
         Command::Experiment(args) => experiment::run(args).await,
+        Command::Compare(args) => compare::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
+        Command::Report(args) => redraw::run(args).await,
+        Command::Scenario(command) => scenario::run(command).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Service(service) => service.run().await,
     }

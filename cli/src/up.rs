@@ -39,6 +39,9 @@ pub struct UpArgs {
     backends: Backends,
 }
 
+/// So many replicas, where nothing says otherwise.
+pub const DEFAULT_REPLICAS: u8 = 3;
+
 /// Which system on this host is meant.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Place {
@@ -114,6 +117,7 @@ impl Backends {
             fault_injection: true,
             fault_token: None,
             postgres: self.postgres().map(str::to_owned),
+            parameters: Vec::new(),
         })
     }
 }

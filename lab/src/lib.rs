@@ -8,13 +8,17 @@
 //! | [`experiment`] | carries a scenario out and always cleans up |
 //! | [`oracle`] | replays the log and compares it with everything clients were told |
 //! | [`simulation`] | the live rules on a virtual clock, and recorded traces |
-//! | [`statistics`] | quantiles and their uncertainty |
+//! | [`statistics`] | quantiles, tests, and their uncertainty |
+//! | [`comparison`] | two experiments side by side |
 //! | [`console`] | prints, even if nobody reads |
 //! | [`report`] | verdict, objectives and tables, for machines and for people |
+//! | [`archive`] | the files of an experiment, and the oracle run again from them |
 //!
 //! Nothing here takes part in detection: the laboratory reads verdicts from the monitor's own events, and
 //! the log from Kafka, as any outsider could.
 
+pub mod archive;
+pub mod comparison;
 pub mod console;
 pub mod experiment;
 pub mod http;

@@ -11,6 +11,7 @@
 //! An answer is also wrong when it is about something else than what was asked: another product, another order.
 
 mod audit;
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,6 +22,7 @@ use tolerancia_wire::order::OrderRequest;
 use tolerancia_wire::record::OrderEvent;
 
 use audit::Audit;
+pub use told::{OrderAnswer, Told};
 
 /// The log, replayed.
 #[derive(Debug, Default)]
@@ -34,72 +36,6 @@ pub struct Truth {
     audited: Vec<Finding>,
 }
 
-/// What a client asked and was told.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Told {
-    /// A voted query was answered.
-    Stock {
-        /// The product that was asked for.
-        asked: ProductId,
-        /// The product that the answer is about.
-        product: ProductId,
-        /// Its version.
-        version: u64,
-        /// The value.
-        stock: Stock,
-        /// Whether the answer claims to be fresh.
-        fresh: bool,
-        /// The newest version of the product that this client knew to be confirmed before it asked.
-        known: Option<u64>,
-    },
-    /// An order was answered, or not.
-    Order {
-        /// Its idempotency key, as in [`OrderId::key_part`].
-        key: u128,
-        /// What was ordered.
-        asked: OrderRequest,
-        /// The answer.
-        answer: OrderAnswer,
-        /// If it had been sent before with the same key: the answer then.
-        first: Option<OrderAnswer>,
-    },
-    /// A cancel was acknowledged.
-    Cancelled {
-        /// The order.
-        order: OrderId,
-    },
-    /// A cancel was refused, although this client had not cancelled the order before.
-    Refused {
-        /// The order.
-        order: OrderId,
-        /// Why, or so it was told.
-        reason: Refusal,
-    },
-}
-
-/// What a client was told about its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrderAnswer {
-    /// Confirmed, at this version of the product if the answer named one.
-    Confirmed {
-        /// The order.
-        order: OrderId,
-        /// The version.
-        version: Option<u64>,
-    },
-    /// In the log, undecided.
-    Pending {
-        /// The order.
-        order: OrderId,
-    },
-    /// Rejected.
-    Rejected,
-    /// That its key belongs to another order.
-    Conflict,
-    /// No valid answer: the order may or may not be in the log, but at most once.
-    Unknown,
-}
-
 /// What the log says about one thing that a client was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
@@ -111,20 +47,28 @@ pub enum Finding {
     Doubled(String),
 }
 
-impl Truth {
-    /// Replays records of `order-events`, each partition from its beginning. Records that cannot be read are
-    /// skipped, as every replica does.
-    #[must_use]
-    pub fn replay(mut log: Vec<Message>) -> Self {
-        log.sort_by_key(|message| (message.partition, message.offset));
-        let mut truth = Self::default();
-        for message in log {
-            truth.ends.insert(message.partition, message.offset + 1);
-            match OrderEvent::from_bytes(&message.payload) {
-                Ok(record) => truth.apply(message.partition, message.offset, &record.body),
-                Err(_) => truth.unreadable += 1,
-            }
+/// The log while it is being replayed, record by record, so that it need not be in memory as a whole.
+#[derive(Debug, Default)]
+pub struct Replay(Truth);
+
+impl Replay {
+    /// Adds a record. Records come by partition, then by offset.
+    ///
+    /// # Panics
+    /// When they do not.
+    pub fn add(&mut self, partition: u16, offset: u64, payload: &[u8]) {
+        let Self(truth) = self;
+        truth.ends.insert(partition, offset.saturating_add(1));
+        match OrderEvent::from_bytes(payload) {
+            Ok(record) => truth.apply(partition, offset, &record.body),
+            Err(_) => truth.unreadable += 1,
         }
+    }
+
+    /// What the log says.
+    #[must_use]
+    pub fn done(self) -> Truth {
+        let Self(mut truth) = self;
         // Every product, not only those that the ledger says were changed.
         for product in truth.audit.products() {
             truth.audit_product(&product);
@@ -134,8 +78,27 @@ impl Truth {
         }
         truth
     }
+}
+
+impl Truth {
+    /// Replays records of `order-events`, each partition from its beginning. Records that cannot be read are
+    /// skipped, as every replica does.
+    #[must_use]
+    pub fn replay(log: &[Message]) -> Self {
+        let mut order: Vec<&Message> = log.iter().collect();
+        order.sort_by_key(|message| (message.partition, message.offset));
+        let mut replay = Replay::default();
+        for message in order {
+            replay.add(message.partition, message.offset, &message.payload);
+        }
+        replay.done()
+    }
 
     fn apply(&mut self, partition: u16, offset: u64, event: &Event) {
+        if let Some(finding) = self.misplaced(partition, offset, event) {
+            self.audited.push(finding);
+            return;
+        }
         let changed = self.ledger.apply(partition, offset, event).product;
         self.audit.add(partition, event);
         if let Some(product) = changed {
@@ -148,12 +111,31 @@ impl Truth {
         }
     }
 
+    /// A release outside its product's partition has no place among the product's versions, and the ledger stops at it
+    /// where its offset is not above all of them.
+    fn misplaced(&self, partition: u16, offset: u64, event: &Event) -> Option<Finding> {
+        let Event::Release { order_id } = event else {
+            return None;
+        };
+        let order = self.ledger.order(*order_id)?;
+        let product = self.ledger.product(&order.product)?;
+        let is_open = matches!(order.state, OrderState::Confirmed(_));
+        (is_open && product.partition != partition && offset <= product.newest().version).then(|| {
+            Finding::Wrong(format!(
+                "the record of partition {partition} at offset {offset} releases order {order_id} of {}, whose events \
+                 are in partition {}",
+                order.product, product.partition
+            ))
+        })
+    }
+
     fn audit_product(&mut self, product: &ProductId) {
         let stock = self.ledger.product(product).map(|product| product.newest().stock);
         self.audited.extend(self.audit.compare(product, stock));
     }
 
-    /// What the ledger itself has wrong: stock that is not what the orders and restocks add up to.
+    /// What the ledger itself has wrong: stock that is not what the orders and restocks add up to, and records that it
+    /// cannot apply.
     #[must_use]
     pub fn audited(&self) -> &[Finding] {
         &self.audited

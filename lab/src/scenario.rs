@@ -3,6 +3,7 @@
 //! Everything has a default except the faults, and nothing unknown is accepted: a misspelt objective that is
 //! silently ignored would pass every time. Each error names the line and the column.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
@@ -12,34 +13,47 @@ use tolerancia_core::detector::DetectorKind;
 use tolerancia_core::fault::{Fault, FaultSpec, Scope};
 
 mod case;
+mod error;
 mod file;
+mod load;
+pub mod parameters;
+mod schema;
+mod text;
 
-pub use case::Case;
-pub use file::ScenarioError;
+pub use case::{Case, Phase};
+pub use error::ScenarioError;
+pub use load::{Load, Products};
+pub use schema::schema;
 
 /// A scenario file larger than this is none.
 const MAX_BYTES: u64 = 1 << 20;
 /// Requests that can be remembered until the end: a day at the default load, about a gigabyte.
 const MOST_REQUESTS: f64 = 6e6;
-/// What a trial takes beside the time that its fault is held and the system settles, seconds: a fault that is not
-/// detected is waited for for 10 s, the rest is recovery.
-const TRIAL_S: f64 = 15.0;
+/// From the first steady state to the report, beside all that the scenario says: on a calm machine.
+const OVERHEAD: Duration = Duration::from_secs(5);
 
 /// What an experiment does.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scenario {
     /// Its name, for the report.
     pub name: String,
+    /// How many replicas the system has: 3, 5 or 7; `None`: any of these.
+    pub replicas: Option<u8>,
+    /// The services' environment variables, for a system that the experiment starts itself.
+    pub parameters: BTreeMap<&'static str, String>,
     /// How much of everything.
     pub pace: Pace,
     /// The same for `--quick`.
     pub quick: Pace,
     /// What clients do meanwhile.
     pub load: Load,
+    /// The products that they ask for and order.
+    pub products: Products,
     /// The detectors that each fault is tried with, no one twice. The first is judged, the others are compared with
     /// it. Empty: the one in force.
     pub detectors: Vec<DetectorKind>,
-    /// What is broken, in this order. Empty: nothing is, and only the baseline is measured.
+    /// What is broken, each once in every round of trials, in this order in the report. Empty: nothing is, and only the
+    /// baseline is measured.
     pub faults: Vec<Case>,
     /// What must hold.
     pub objectives: Objectives,
@@ -56,15 +70,6 @@ pub struct Pace {
     pub hold: Duration,
     /// How long all instances are ON before the next trial, 0 to 600 s.
     pub settle: Duration,
-}
-
-/// What clients do meanwhile, both open loop.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Load {
-    /// Voted queries per second, 0.1 to 100,000, or 0: none.
-    pub queries_rps: f64,
-    /// Orders per second, 0.1 to 100,000, or 0: none.
-    pub orders_rps: f64,
 }
 
 /// What must hold; detection and recovery of every fault, no lost or doubled order and equal replicas are
@@ -114,23 +119,6 @@ impl Default for FaultObjectives {
     }
 }
 
-impl Default for Load {
-    fn default() -> Self {
-        Self {
-            queries_rps: 50.0,
-            orders_rps: 10.0,
-        }
-    }
-}
-
-impl Load {
-    /// Whether clients do nothing at all.
-    #[must_use]
-    pub fn is_none(&self) -> bool {
-        self.queries_rps <= 0.0 && self.orders_rps <= 0.0
-    }
-}
-
 impl Pace {
     /// The default pace.
     const FULL: Self = Self {
@@ -150,9 +138,9 @@ impl Pace {
 
 impl Scenario {
     /// All six faults, one at a time: crash, latency, intermittent errors, incorrect answers, freeze, staleness. Equal
-    /// to `scenarios/all.toml`.
+    /// to `scenarios/classic.toml`.
     #[must_use]
-    pub fn all() -> Self {
+    pub fn classic() -> Self {
         let product = "PROD-001".parse().expect("a valid product id");
         let faults = [
             Fault::Crash,
@@ -167,10 +155,13 @@ impl Scenario {
             scope: Scope::All,
         };
         Self {
-            name: "all".to_owned(),
+            name: "classic".to_owned(),
+            replicas: None,
+            parameters: BTreeMap::new(),
             pace: Pace::FULL,
             quick: Pace::QUICK,
             load: Load::default(),
+            products: Products::All,
             detectors: Vec::new(),
             faults: faults.into_iter().map(|fault| everything(fault).into()).collect(),
             objectives: Objectives::default(),
@@ -183,12 +174,28 @@ impl Scenario {
         if quick { self.quick } else { self.pace }
     }
 
+    /// How many trials are made at such a pace, with so many detectors in turn.
+    #[must_use]
+    pub fn trials(&self, pace: Pace) -> usize {
+        pace.trials * self.faults.len() * self.detectors.len().max(1)
+    }
+
+    /// About how long it takes at such a pace, on a calm machine and with every fault detected at once.
+    #[must_use]
+    pub fn estimate(&self, pace: Pace) -> Duration {
+        OVERHEAD + self.seconds(pace, Case::expected)
+    }
+
     /// How many requests are made at such a pace, each of which is remembered until the end.
     fn requests(&self, pace: Pace) -> f64 {
-        let trials = (pace.trials * self.faults.len() * self.detectors.len().max(1)) as f64;
-        let trial_s = (pace.hold + pace.settle).as_secs_f64() + TRIAL_S;
-        let seconds = pace.baseline.as_secs_f64() + trials * trial_s;
-        seconds * (self.load.queries_rps + self.load.orders_rps)
+        self.seconds(pace, Case::at_worst).as_secs_f64() * (self.load.queries_rps + self.load.orders_rps)
+    }
+
+    /// How long the load runs, where a trial takes so long.
+    fn seconds(&self, pace: Pace, trial: impl Fn(&Case, Pace) -> Duration) -> Duration {
+        let round: f64 = self.faults.iter().map(|case| trial(case, pace).as_secs_f64()).sum();
+        let rounds = (pace.trials * self.detectors.len().max(1)) as f64;
+        self.load.warm_up + pace.baseline + Duration::from_secs_f64(rounds * round)
     }
 
     /// Checks that what is to be remembered fits into memory.
@@ -218,19 +225,31 @@ impl Scenario {
         chosen.collect()
     }
 
-    /// Checks that a system of so many replicas has enough of them.
+    /// Checks that a system of so many replicas is one that it is about.
     ///
     /// # Errors
-    /// A message that names the fault which wants more.
+    /// A message that says how many it wants, or names the fault which wants more.
     pub fn fits(&self, replicas: usize) -> Result<(), ScenarioError> {
-        let large = self.faults.iter().find(|case| case.instances() > replicas);
-        large.map_or(Ok(()), |case| {
-            Err(ScenarioError::TooFew {
-                fault: case.name(),
-                wanted: case.instances(),
-                replicas,
-            })
-        })
+        if let Some(wanted) = self.replicas.filter(|wanted| usize::from(*wanted) != replicas) {
+            return Err(ScenarioError::Replicas { wanted, replicas });
+        }
+        for case in &self.faults {
+            if case.instances() > replicas {
+                return Err(ScenarioError::TooFew {
+                    fault: case.name(),
+                    wanted: case.instances(),
+                    replicas,
+                });
+            }
+            if let Some(instance) = case.instance.filter(|instance| instance.index() >= replicas) {
+                return Err(ScenarioError::NoInstance {
+                    fault: case.name(),
+                    instance: instance.number(),
+                    replicas,
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -257,20 +276,26 @@ pub fn load(path: &Path) -> Result<Scenario, ScenarioError> {
         path: path.display().to_string(),
         cause,
     };
+    let too_large = || unreadable("a scenario has at most 1 MiB".to_owned());
+    // Before it is opened: that would wait for the other end of a named pipe.
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
     if !metadata.is_file() {
         return Err(unreadable("it is not a file".to_owned()));
     }
+    if metadata.len() > MAX_BYTES {
+        return Err(too_large());
+    }
     let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let size = file
         .take(MAX_BYTES + 1)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|error| unreadable(error.to_string()))?;
+    // It may have grown.
     if size as u64 > MAX_BYTES {
-        return Err(unreadable("a scenario has at most 1 MiB".to_owned()));
+        return Err(too_large());
     }
-    file::parse(&path.display().to_string(), &text)
+    file::read(&path.display().to_string(), &bytes)
 }
 
 #[cfg(test)]

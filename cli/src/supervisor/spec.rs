@@ -34,6 +34,8 @@ pub struct System {
     pub fault_token: Option<String>,
     /// PostgreSQL; none: SQLite files in the data directory.
     pub postgres: Option<String>,
+    /// Further variables of all services, which know what of it is theirs. They take the place of the supervisor's own.
+    pub parameters: Vec<(&'static str, String)>,
 }
 
 /// One process of the system.
@@ -126,7 +128,7 @@ impl System {
         let postgres = matches!(service, name::ORDERS | name::MONITOR)
             .then(|| self.postgres.clone())
             .flatten();
-        let env = vec![
+        let mut env = vec![
             ("SERVICE_NAME", Some(service.to_owned())),
             ("INSTANCE_ID", replica.map(|id| id.to_string())),
             ("REPLICAS", Some(self.ports.replicas.to_string())),
@@ -137,6 +139,8 @@ impl System {
             ("FAULT_TOKEN", self.fault_token.clone()),
             ("POSTGRES_URL", postgres),
         ];
+        let parameters = self.parameters.iter();
+        env.extend(parameters.map(|(name, value)| (*name, Some(value.clone()))));
         Spec {
             name,
             stage,
@@ -172,6 +176,7 @@ mod tests {
             fault_injection: true,
             fault_token: None,
             postgres: None,
+            parameters: Vec::new(),
         }
     }
 
@@ -223,6 +228,15 @@ mod tests {
                 assert_eq!(var(spec, "FAULT_INJECTION"), Some(word), "{}", spec.name);
                 assert_eq!(var(spec, "FAULT_TOKEN"), Some("secret"), "{}", spec.name);
             }
+        }
+    }
+
+    #[test]
+    fn every_service_gets_the_parameters() {
+        let mut system = described(None, 3);
+        system.parameters = vec![("LATE_CAP_MS", "150".to_owned())];
+        for spec in &system.specs()[1..] {
+            assert_eq!(var(spec, "LATE_CAP_MS"), Some("150"), "{}", spec.name);
         }
     }
 

@@ -8,11 +8,13 @@
 mod audit;
 mod detection;
 mod faults;
+mod folder;
 mod guide;
 mod harness;
 mod input;
 mod lag;
 mod metrics;
 mod outside;
+mod parameters;
 mod recovery;
 mod signals;

@@ -5,21 +5,19 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, sleep};
-use tolerancia_core::ReplicaId;
 use tolerancia_core::detector::DetectorKind;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::time::mono_ns;
 
-use super::detectors::round;
+use super::order::{Planned, order};
 use super::record::Window;
 use super::recorder::Recorder;
+use super::remaining::{Remaining, roughly};
 use super::runner::Lab;
-use super::turns::turns;
+use super::steady::When;
 use super::watch::Watch;
 use super::{ExperimentError, log};
 
-/// The load runs for so long before the baseline: opening connections is not part of it.
-const WARM_UP: Duration = Duration::from_millis(500);
 /// How long all instances must have been ON at the start.
 const ON_AT_START: Duration = Duration::from_secs(1);
 /// How often a long baseline says how far it is.
@@ -46,18 +44,28 @@ impl Lab {
             let recorder = recorder.map_err(ExperimentError::NoTrace)?;
             self.recorder.set(recorder).expect("the course runs once");
         }
-        let products = self.steady.products().await.map_err(ExperimentError::NotSteady)?;
+        let catalogue = self.steady.products().await.map_err(ExperimentError::NotSteady)?;
+        let products = self.scenario.products.of(catalogue).map_err(ExperimentError::Load)?;
         self.traffic.begin(self.scenario.load, products, self.seed);
 
-        sleep(WARM_UP).await;
+        self.warm_up().await;
         self.baseline().await;
         // A system that has stopped working was not healthy, whatever was measured.
-        if let Err(missing) = self.steady.wait(self.pace.settle, &self.progress).await {
+        if let Err(missing) = self.check_steady(When::AfterBaseline).await {
             self.note_once(format!("stopped after the baseline: {missing}"));
             return Ok(());
         }
         self.locked().steady = true;
         self.trials(&detectors).await
+    }
+
+    /// Lets the load run before anything is measured: connections are opened, and the load rises, meanwhile.
+    async fn warm_up(&self) {
+        let warm_up = self.scenario.load.warm_up;
+        if warm_up > Duration::from_secs(5) {
+            self.progress.say(&format!("warm-up: {} s", warm_up.as_secs_f64()));
+        }
+        sleep(warm_up).await;
     }
 
     /// Measures the healthy system.
@@ -82,36 +90,45 @@ impl Lab {
         }
     }
 
-    /// Breaks one thing after another, with one detector after another.
+    /// Breaks one thing after another, with one detector after another, in the order that the design says.
     async fn trials(&self, detectors: &[DetectorKind]) -> Result<(), ExperimentError> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let replicas = u8::try_from(self.target.replicas).unwrap_or(u8::MAX);
-        let mut turns = turns(replicas, &mut rng);
-        let cases = self.scenario.faults.iter().zip(&self.names);
-        for (place, (case, name)) in cases.enumerate() {
-            for number in 0..self.pace.trials {
-                for detector in round(detectors, number) {
-                    let with = if detectors.len() > 1 {
-                        format!(" ({detector})")
-                    } else {
-                        String::new()
-                    };
-                    let title = format!("{name}{with}, trial {} of {}", number + 1, self.pace.trials);
-                    self.progress.live(title.clone());
-                    self.use_detector(detector).await?;
-                    let instances: Vec<ReplicaId> = turns.by_ref().take(case.instances()).collect();
-                    let trial = self.trial((place, case), detector, &instances, &mut rng).await?;
-                    self.tell_of_trials(&[]).await;
-                    self.say(trial, &title);
-                    if let Err(missing) = self.steady.wait(self.pace.settle, &self.progress).await {
-                        // The system did not come back: that is a result, and no ground for further trials.
-                        self.note_once(format!("stopped after {title}: {missing}"));
-                        return Ok(());
-                    }
-                    self.update(trial, |trial| trial.over = Some(Stamp::now()));
-                    self.learn(trial);
-                }
+        let order = order(&self.scenario.faults, detectors, self.pace.trials, replicas, &mut rng);
+        let expected = |planned: &Planned| self.scenario.faults[planned.case].expected(self.pace);
+        let mut remaining = Remaining::new(order.iter().map(expected).sum());
+        for (number, planned) in order.iter().enumerate() {
+            let begun = Instant::now();
+            let with = match detectors {
+                [_] => String::new(),
+                _ => format!(" ({})", planned.detector),
+            };
+            let title = format!(
+                "trial {} of {}: {}{with}",
+                number + 1,
+                order.len(),
+                self.names[planned.case]
+            );
+            self.progress
+                .live(format!("{title}; about {} left", roughly(remaining.left())));
+            self.use_detector(planned.detector).await?;
+            // The detector that was put in force may have found something, or somebody else broken something.
+            if let Err(missing) = self.check_steady(When::BeforeTrial(number)).await {
+                self.note_once(format!("stopped before {title}: {missing}"));
+                return Ok(());
             }
+            let case = &self.scenario.faults[planned.case];
+            let trial = self.trial(planned, case, &mut rng).await?;
+            self.tell_of_trials(&[]).await;
+            self.say(trial, &title);
+            if let Err(missing) = self.check_steady(When::AfterTrial(number)).await {
+                // The system did not come back: that is a result, and no ground for further trials.
+                self.note_once(format!("stopped after {title}: {missing}"));
+                return Ok(());
+            }
+            self.update(trial, |trial| trial.over = Some(Stamp::now()));
+            self.learn(trial);
+            remaining.over(expected(planned), begun.elapsed());
         }
         Ok(())
     }

@@ -17,12 +17,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// up to 100 intervals, then knows five or so, and that they are regular.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// The detectors of one round of trials: each of them, another one first than in the round before.
-pub(super) fn round(detectors: &[DetectorKind], number: usize) -> impl Iterator<Item = DetectorKind> {
-    let first = number.checked_rem(detectors.len()).unwrap_or(0);
-    detectors.iter().cycle().skip(first).take(detectors.len()).copied()
-}
-
 impl Lab {
     /// Finds out which detectors trials are made with, and puts the first in force.
     pub(super) async fn choose_detectors(&self) -> Result<Vec<DetectorKind>, ExperimentError> {
@@ -129,20 +123,4 @@ async fn put(target: &Target, kind: DetectorKind) -> Result<(), Failed> {
         }
         _ => format!("{url} answered {}", http::describe(status.as_u16(), &body)),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use DetectorKind::{Accrual, Consecutive};
-
-    #[test]
-    fn each_detector_has_its_turn_and_none_is_always_first() {
-        let of = |number| round(&[Accrual, Consecutive], number).collect::<Vec<_>>();
-        assert_eq!(of(0), [Accrual, Consecutive]);
-        assert_eq!(of(1), [Consecutive, Accrual]);
-        assert_eq!(of(2), of(0));
-        assert_eq!(round(&[Accrual], 5).collect::<Vec<_>>(), [Accrual]);
-        assert_eq!(round(&[], 5).count(), 0);
-    }
 }

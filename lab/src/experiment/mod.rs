@@ -1,11 +1,12 @@
 //! `tolerancia experiment`: a scenario, carried out, measured and judged.
 //!
 //! 1. *Steady state*: every service healthy, every instance ON, a query and an order work.
-//! 2. *Baseline*: the load of the scenario on the healthy system, which must be in its steady state after it too.
-//! 3. Per fault, trial and detector: an instance (in a random order, so that each rests), or several at once; a random
-//!    moment of the health-check cycle; inject, wait for the monitor's own event, hold, clear (a crash is repaired by
-//!    whoever supervises the process), wait for ON, be steady again. The load runs throughout. Where detectors are
-//!    compared, each has its turn in every round of trials.
+//! 2. *Warm-up and baseline*: the load of the scenario on the healthy system, which must be in its steady state after it
+//!    too. What happens while the load warms up is not measured.
+//! 3. Trials, in blocks that have each fault with each detector once, in a random order (`order.rs` says why). A trial
+//!    begins with a check of the steady state; then an instance (in a random order, so that each rests), or several at
+//!    once; a random moment of the health-check cycle; inject, wait for the monitor's own event, hold, clear (a crash is
+//!    repaired by whoever supervises the process), wait for ON, be steady again. The load runs throughout.
 //! 4. *Clean-up*, always: on success, on an error, on an interruption, on a panic. It ends all faults and puts the
 //!    detector in force that was so before. Where it fails, the experiment fails.
 //! 5. *Oracle*: the log, replayed, against everything that clients were told, and against every replica.
@@ -24,8 +25,10 @@ mod course;
 mod detectors;
 mod hit;
 mod log;
+mod order;
 pub(crate) mod record;
 mod recorder;
+mod remaining;
 mod runner;
 mod sse;
 mod steady;
@@ -35,23 +38,28 @@ mod trial;
 mod turns;
 pub(crate) mod verify;
 mod watch;
+mod written;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::detector::DetectorKind;
 use tolerancia_wire::Stamp;
 
+use crate::archive;
 use crate::inject::InjectError;
 use crate::report;
 use crate::scenario::{self, Scenario, ScenarioError, named_twice};
+
+pub use remaining::roughly;
 
 /// Arguments of `tolerancia experiment`.
 #[derive(Debug, Clone, clap::Args)]
 // The command line may have a struct of the same name around this one.
 #[group(skip)]
 pub struct ExperimentArgs {
-    /// Fewer and shorter trials, as the scenario says; of all six faults, one to two minutes in all.
+    /// Fewer and shorter trials, as the scenario says; of `classic`, one to two minutes in all.
     #[arg(long)]
     pub quick: bool,
 
@@ -59,7 +67,7 @@ pub struct ExperimentArgs {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub trials: Option<u16>,
 
-    /// The scenario, a TOML file; without it, all six faults, one at a time.
+    /// The scenario, a TOML file; without it `classic`: all six faults, one at a time.
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
 
@@ -81,6 +89,14 @@ pub struct ExperimentArgs {
     #[arg(long)]
     pub record: bool,
 
+    /// Write the result as JUnit XML too: a test case per objective, for CI servers.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// Add a short summary in Markdown to a file, as GitHub Actions shows it from `$GITHUB_STEP_SUMMARY`.
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+
     /// Print `report.json` instead of the table.
     #[arg(long)]
     pub json: bool,
@@ -94,13 +110,15 @@ impl ExperimentArgs {
     /// When the scenario is not usable or the out directory cannot be written.
     pub fn check(&self) -> Result<(), ExperimentError> {
         self.usable()?;
-        report::remove(&self.out, recorder::FILE).map_err(|error| self.unwritable(&error))
+        report::remove(&self.out, recorder::FILE)
+            .and_then(|()| archive::remove(&self.out, self.scenario.as_deref()))
+            .map_err(|error| self.unwritable(&error))
     }
 
-    /// Checks that a system of so many replicas has enough of them for the scenario.
+    /// Checks that a system of so many replicas is one that the scenario is about.
     ///
     /// # Errors
-    /// When the scenario is not usable, or hits more instances at a time.
+    /// When the scenario is not usable, wants another number, or hits more instances at a time.
     pub fn fits(&self, replicas: usize) -> Result<(), ExperimentError> {
         Ok(self.plan()?.fits(replicas)?)
     }
@@ -112,7 +130,16 @@ impl ExperimentArgs {
         // The only way to know is to write.
         let probe = self.out.join(".writable");
         std::fs::write(&probe, b"").map_err(unwritable)?;
-        std::fs::remove_file(&probe).map_err(unwritable)
+        std::fs::remove_file(&probe).map_err(unwritable)?;
+        for (option, file) in [("--junit", &self.junit), ("--summary", &self.summary)] {
+            let Some(file) = file else { continue };
+            can_be_written(file).map_err(|error| ExperimentError::File {
+                file: file.clone(),
+                cause: error.to_string(),
+                option,
+            })?;
+        }
+        Ok(())
     }
 
     fn unwritable(&self, error: &std::io::Error) -> ExperimentError {
@@ -128,10 +155,13 @@ impl ExperimentArgs {
     }
 
     /// The scenario with what the arguments change in it.
-    fn plan(&self) -> Result<Scenario, ExperimentError> {
+    ///
+    /// # Errors
+    /// When the scenario is not usable.
+    pub fn plan(&self) -> Result<Scenario, ExperimentError> {
         let mut scenario = match &self.scenario {
             Some(path) => scenario::load(path)?,
-            None => Scenario::all(),
+            None => Scenario::classic(),
         };
         if !self.detectors.is_empty() {
             if let Some(kind) = named_twice(&self.detectors) {
@@ -145,6 +175,20 @@ impl ExperimentArgs {
         }
         scenario.is_bounded(self.quick)?;
         Ok(scenario)
+    }
+}
+
+/// Tries to write a file, and leaves what is in it.
+fn can_be_written(file: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(file) {
+        // Opening a named pipe would wait for its other end.
+        Ok(found) if !found.is_file() => Err(std::io::Error::other("it is not a file")),
+        Ok(_) => File::options().append(true).open(file).map(drop),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            File::create_new(file)?;
+            std::fs::remove_file(file)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -209,6 +253,19 @@ pub enum ExperimentError {
         /// What is in the way.
         cause: String,
     },
+    /// A further file cannot be written.
+    #[error("{} cannot be written ({cause}): choose another file with {option}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is in the way.
+        cause: String,
+        /// The option that names it.
+        option: &'static str,
+    },
+    /// The load of the scenario does not fit the system.
+    #[error("the load of the scenario does not fit: {0}")]
+    Load(String),
     /// The system was not healthy at the start.
     #[error("the system is not in a steady state: {0}")]
     NotSteady(String),
@@ -253,6 +310,8 @@ pub fn announce(args: &mut ExperimentArgs, target: &Target, failure: Option<Stri
     if failure.is_none() {
         record.notes.push("ended before anything was measured".to_owned());
     }
+    // Without a failure the result is still to come.
+    let is_last = failure.is_some();
     let report = report::build(&report::Facts {
         args,
         pace: scenario.pace(args.quick),
@@ -268,7 +327,7 @@ pub fn announce(args: &mut ExperimentArgs, target: &Target, failure: Option<Stri
         aborted: true,
         failure,
     });
-    report::write(&args.out, &report).map_err(|error| args.unwritable(&error))
+    written::write(args, &report, is_last)
 }
 
 /// Carries the experiment out on `target`, writes the report, prints the table (or, with `--json`, the report)

@@ -5,6 +5,7 @@ use tolerancia_wire::Stamp;
 use tolerancia_wire::status::{Transition, Verdict};
 
 pub(crate) use super::hit::Hit;
+pub(crate) use super::steady::{SteadyCheck, When};
 use crate::load::Operation;
 use crate::load::stats::End;
 use crate::oracle::Told;
@@ -146,6 +147,8 @@ pub(crate) struct Record {
     pub baseline: Option<Window>,
     /// Whether the system was steady after the baseline.
     pub steady: bool,
+    /// The checks of the steady state since then, in order of time.
+    pub steady_checks: Vec<SteadyCheck>,
     /// Why the monitor's events are not known to be all; `None`: they are.
     pub deaf: Option<String>,
     /// The detectors that trials are made with; the first is judged.

@@ -17,7 +17,8 @@ use super::steady::Steady;
 use super::traffic::Traffic;
 use super::verify::{self, Verified};
 use super::watch::Watch;
-use super::{ExperimentArgs, ExperimentError, ExperimentOutcome, Target, announce};
+use super::{ExperimentArgs, ExperimentError, ExperimentOutcome, Target, announce, written};
+use crate::archive::{self, Contents};
 use crate::console;
 use crate::load::api::{Api, raise_file_limit};
 use crate::report::{self, Facts, Report, Verdict};
@@ -111,21 +112,22 @@ pub(super) async fn run(
         Err(error) if failure.is_some() => lab.note_once(error.to_string()),
         cleaned => failure = failure.or(cleaned.err()),
     }
-    let mut verified = Verified::default();
+    let (mut verified, mut log) = (Verified::default(), None);
     if failure.is_none() && !shutdown.is_cancelled() {
         lab.progress.live("comparing every answer with the log".to_owned());
         tokio::select! {
             () = shutdown.cancelled() => {}
             found = verify::verify(&lab.target, &lab.steady, &observations) => match found {
-                Ok(found) => verified = found,
+                Ok((found, read)) => (verified, log) = (found, Some(read)),
                 Err(error) => failure = Some(error),
             },
         }
     }
     let mut record = lab.record();
     record.deaf = lab.watch.get().and_then(Watch::deaf);
+    let transitions = lab.watch.get().map(Watch::all).unwrap_or_default();
     // Whatever went wrong is the result; what was measured until then is reported all the same.
-    let report = report::build(&Facts {
+    let mut report = report::build(&Facts {
         args: &args,
         scenario: &lab.scenario,
         pace: lab.pace,
@@ -134,13 +136,23 @@ pub(super) async fn run(
         ended: Stamp::now(),
         target: &lab.target,
         record: &record,
-        transitions: &lab.watch.get().map(Watch::all).unwrap_or_default(),
+        transitions: &transitions,
         observations: &observations,
         verified: &verified,
         aborted: shutdown.is_cancelled(),
         failure: failure.as_ref().map(ToString::to_string),
     });
-    let written = report::write(&args.out, &report).map_err(|error| args.unwritable(&error));
+    let repeat = report.repeat.clone();
+    let contents = Contents {
+        scenario: &lab.scenario,
+        repeat: &repeat,
+        transitions: &transitions,
+        observations: &observations,
+        log: log.as_ref(),
+    };
+    let kept = keep(&args, &contents, &mut report);
+    let written = written::write(&args, &report, true);
+    failure = failure.or(kept.err());
     if let Some(failure) = failure {
         return Err(failure);
     }
@@ -153,6 +165,26 @@ pub(super) async fn run(
         Verdict::Aborted => ExperimentOutcome::Aborted,
         Verdict::Fail | Verdict::Error => ExperimentOutcome::Missed,
     })
+}
+
+/// Writes the files beside the report, and tells in the report what became of that.
+fn keep(args: &ExperimentArgs, contents: &Contents<'_>, report: &mut Report) -> Result<(), ExperimentError> {
+    let files = archive::write(&args.out, contents).map_err(|error| args.unwritable(&error));
+    match files {
+        Ok(files) => {
+            report.files = Some(files);
+            if files.records.is_none() {
+                let note = "the folder is partial: the log was not read, so `tolerancia verify` has nothing to go by";
+                report.notes.push(note.to_owned());
+            }
+            Ok(())
+        }
+        Err(error) => {
+            report.verdict = Verdict::Error;
+            report.notes.push(format!("the folder is partial: {error}"));
+            Err(error)
+        }
+    }
 }
 
 fn show(args: &ExperimentArgs, report: &Report) {

@@ -5,11 +5,13 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep};
 use tolerancia_core::ProductId;
+use tolerancia_wire::Stamp;
 use tolerancia_wire::health::Health;
 use tolerancia_wire::order::OrderRequest;
 use tolerancia_wire::status::{SystemStatus, Verdict};
 use tolerancia_wire::time::mono_ns;
 
+use super::runner::Lab;
 use super::{ExperimentError, Target};
 use crate::inject::{self, InjectError};
 use crate::load::api::{Api, Ordered};
@@ -19,6 +21,50 @@ use crate::ui::Progress;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Which check of the steady state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// After the baseline, before the first trial.
+    AfterBaseline,
+    /// Right before a trial, counted from 0 in their order.
+    BeforeTrial(usize),
+    /// After it, when its instances are ON again.
+    AfterTrial(usize),
+}
+
+/// A check of the steady state: every service healthy, every instance ON for a while, a voted query and an order work,
+/// and before a trial no fault is active.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SteadyCheck {
+    pub when: When,
+    /// When it ended.
+    pub at: Stamp,
+    /// How long it was waited for, in milliseconds.
+    pub waited_ms: f64,
+    /// What was missing at the end; `None`: the system was steady.
+    pub missing: Option<String>,
+}
+
+impl Lab {
+    /// Waits for the steady state and records how that went.
+    pub(super) async fn check_steady(&self, when: When) -> Result<(), String> {
+        let begun = Stamp::now();
+        let mut steady = self.steady.wait(self.pace.settle, &self.progress).await;
+        if steady.is_ok() && matches!(when, When::BeforeTrial(_)) {
+            let active = self.steady.no_fault_is_active().await;
+            steady = active.map_err(|error| error.to_string());
+        }
+        let at = Stamp::now();
+        self.locked().steady_checks.push(SteadyCheck {
+            when,
+            at,
+            waited_ms: at.ms_since(begun),
+            missing: steady.clone().err(),
+        });
+        steady
+    }
+}
 
 /// Looks at the system.
 #[derive(Debug)]

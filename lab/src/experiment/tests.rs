@@ -1,7 +1,7 @@
 //! The course of an experiment on a system of paper: services that answer as they should, and do nothing.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +18,9 @@ use tolerancia_wire::Stamp;
 use super::*;
 use crate::report::{Report, Verdict};
 
+mod checks;
 mod detectors;
+mod folder;
 mod trace;
 
 /// What the replicas of the system were asked.
@@ -26,8 +28,11 @@ mod trace;
 struct Paper {
     asked: Arc<Mutex<Vec<String>>>,
     injected: Arc<Notify>,
-    /// A fault that is active from the start.
-    active: bool,
+    /// A fault is active from this look at the replicas' faults on, counted from 0; each looks at all three.
+    active_from: Option<usize>,
+    looks: Arc<AtomicUsize>,
+    /// Told when somebody saw it.
+    seen: Arc<Notify>,
     /// `PUT /fault` fails where the fault's text has this in it.
     stubborn: Option<&'static str>,
     /// `PUT /detector` is not found.
@@ -150,7 +155,12 @@ fn fault_state(active: bool) -> Value {
 }
 
 async fn fault(State(paper): State<Paper>) -> Json<Value> {
-    Json(fault_state(paper.active))
+    let look = paper.looks.fetch_add(1, Ordering::Relaxed) / 3;
+    let active = paper.active_from.is_some_and(|from| look >= from);
+    if active {
+        paper.seen.notify_one();
+    }
+    Json(fault_state(active))
 }
 
 async fn put_fault(State(paper): State<Paper>, body: String) -> Result<Json<Value>, StatusCode> {
@@ -180,6 +190,8 @@ fn args(dir: &std::path::Path) -> ExperimentArgs {
         seed: Some(1),
         out: dir.join("out"),
         record: false,
+        junit: None,
+        summary: None,
         json: false,
     }
 }
@@ -249,7 +261,7 @@ async fn more_instances_than_there_are_cannot_be_hit() {
 async fn somebody_elses_fault_is_neither_measured_nor_cleared() {
     let dir = tempfile::tempdir().unwrap();
     let paper = Paper {
-        active: true,
+        active_from: Some(0),
         ..Paper::default()
     };
     let target = paper.serve().await;
@@ -320,6 +332,33 @@ fn mistakes_are_told_before_anything_starts() {
         ..good.clone()
     };
     assert!(out.check().unwrap_err().to_string().contains("--out"));
+    let junit = ExperimentArgs {
+        junit: Some(file.join("junit.xml")),
+        ..good.clone()
+    };
+    assert!(junit.check().unwrap_err().to_string().contains("with --junit"));
+    let summary = ExperimentArgs {
+        summary: Some(dir.path().to_owned()),
+        ..good.clone()
+    };
+    let error = summary.check().unwrap_err().to_string();
+    assert!(
+        error.contains("it is not a file") && error.contains("with --summary"),
+        "{error}"
+    );
+    // What others wrote into it stays, and nothing is left where there was nothing.
+    let (old, new) = (dir.path().join("old.md"), dir.path().join("new.xml"));
+    std::fs::write(&old, "before").unwrap();
+    let both = ExperimentArgs {
+        junit: Some(new.clone()),
+        summary: Some(old.clone()),
+        ..good.clone()
+    };
+    both.check().unwrap();
+    assert_eq!(
+        (std::fs::read_to_string(old).unwrap().as_str(), new.exists()),
+        ("before", false)
+    );
 
     let twice = ExperimentArgs {
         detectors: vec![DetectorKind::Accrual; 2],

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rand::distr::Distribution as _;
+use rand::distr::weighted::WeightedIndex;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio_util::sync::CancellationToken;
@@ -64,15 +66,22 @@ impl Traffic {
         }
     }
 
-    /// Begins to send.
-    pub(crate) fn begin(&self, load: Load, products: Vec<ProductId>, seed: u64) {
-        let products: Arc<[ProductId]> = products.into();
-        self.spawn(load.queries_rps, products.clone(), seed, Operation::QueryInventory);
-        self.spawn(load.orders_rps, products, seed.wrapping_add(1), Operation::CreateOrder);
+    /// Begins to send, about these products as often as their weights say.
+    pub(crate) fn begin(&self, load: Load, products: Vec<(ProductId, f64)>, seed: u64) {
+        self.spawn(load, products.clone(), seed, Operation::QueryInventory);
+        self.spawn(load, products, seed.wrapping_add(1), Operation::CreateOrder);
     }
 
-    /// Nothing, at a rate of 0.
-    fn spawn(&self, rps: f64, products: Arc<[ProductId]>, seed: u64, operation: Operation) {
+    /// Nothing, at a rate of 0, or about no product.
+    fn spawn(&self, load: Load, products: Vec<(ProductId, f64)>, seed: u64, operation: Operation) {
+        let rps = match operation {
+            Operation::QueryInventory => load.queries_rps,
+            _ => load.orders_rps,
+        };
+        let (products, weights): (Vec<ProductId>, Vec<f64>) = products.into_iter().unzip();
+        let Ok(chance) = WeightedIndex::new(&weights) else {
+            return;
+        };
         if rps <= 0.0 {
             return;
         }
@@ -81,13 +90,14 @@ impl Traffic {
         self.tasks.spawn(async move {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let shoot = |tick: Tick| {
-                let product = products[rng.random_range(0..products.len())].clone();
+                let product = products[chance.sample(&mut rng)].clone();
                 let quantity = rng.random_range(1..=3);
+                let is_cancelled = rng.random::<f64>() < load.cancel;
                 let clients = Arc::clone(&clients);
                 async move {
                     match operation {
                         Operation::QueryInventory => clients.query(tick, product).await,
-                        _ => clients.order(tick, product, quantity).await,
+                        _ => clients.order(tick, product, quantity, is_cancelled).await,
                     }
                 }
             };
@@ -95,11 +105,12 @@ impl Traffic {
                 let end = End::Failed(Failure::Dropped);
                 clients.keep(operation, tick.intended_ns, end, None);
             };
-            drive(Schedule::from_now(rps, None), stop, abort, shoot, dropped).await;
+            let schedule = Schedule::from_now(rps, None).rising(load.ramp);
+            drive(schedule, stop, abort, shoot, dropped).await;
         });
     }
 
-    /// Stops sending, waits for the answers, cancels the orders that are still open, and gives everything that
+    /// Stops sending, waits for the answers, cancels the orders that are still to be cancelled, and gives everything that
     /// was observed.
     pub(crate) async fn finish(&self) -> Vec<Observation> {
         self.stop.cancel();
@@ -140,7 +151,8 @@ impl Clients {
         self.keep(Operation::QueryInventory, tick.intended_ns, end, told);
     }
 
-    async fn order(&self, tick: Tick, product_id: ProductId, quantity: u64) {
+    /// Orders; an order that `is_cancelled` is so later, once it was confirmed.
+    async fn order(&self, tick: Tick, product_id: ProductId, quantity: u64, is_cancelled: bool) {
         let key = format!("{}-{}", self.run, tick.number);
         let request = OrderRequest { product_id, quantity };
         let answer = self.send(&request, &key, tick.intended_ns, None).await;
@@ -150,6 +162,9 @@ impl Clients {
         let (OrderAnswer::Confirmed { order, .. } | OrderAnswer::Pending { order }) = answer else {
             return;
         };
+        if !is_cancelled {
+            return;
+        }
         let due = lock(&self.open).push((order, request.product_id));
         if let Some((order, product)) = due {
             self.cancel(order, product).await;

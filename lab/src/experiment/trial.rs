@@ -5,21 +5,21 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join_all};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tolerancia_core::ReplicaId;
-use tolerancia_core::detector::DetectorKind;
 use tolerancia_core::fault::FaultSpec;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::status::Transition;
 
 use super::hit::{DETECT, Hit, LINGER};
+use super::order::Planned;
 use super::record::Trial;
 use super::runner::Lab;
 use super::{ExperimentError, cleanup};
 use crate::inject::{self, InjectError};
-use crate::scenario::Case;
+use crate::scenario::{Case, Phase};
 
-/// The monitor's check cycle; a trial starts at a random moment of it.
+/// The monitor's check cycle; a trial starts at a random moment of it, unless the scenario says otherwise.
 const CYCLE: Duration = Duration::from_millis(200);
 /// An instance that is not ON by then did not recover: the longest quarantine is 30 s, probation takes 2 s.
 const RECOVER: Duration = Duration::from_secs(35);
@@ -28,16 +28,21 @@ impl Lab {
     /// Carries one trial out, up to the end of recovery; the steady state after it is the caller's. Returns its place.
     pub(super) async fn trial(
         &self,
-        (number, case): (usize, &Case),
-        detector: DetectorKind,
-        instances: &[ReplicaId],
+        planned: &Planned,
+        case: &Case,
         rng: &mut ChaCha8Rng,
     ) -> Result<usize, ExperimentError> {
-        sleep(CYCLE.mul_f64(rng.random())).await;
+        let instances = planned.instances.as_slice();
+        sleep(match case.phase {
+            Phase::Random => CYCLE.mul_f64(rng.random()),
+            Phase::After(delay) => delay,
+        })
+        .await;
 
         self.about_to_inject();
         let injected = instances.iter().zip(&case.hits);
         let injected = join_all(injected.map(async |(instance, specs)| self.inject(*instance, specs).await)).await;
+        let active = Instant::now();
         let (hits, failed): (Vec<_>, Vec<_>) = injected.into_iter().partition(Result::is_ok);
         let hits: Vec<Hit> = hits.into_iter().flatten().collect();
         // What was injected is entered even if the rest could not be: its OFF is no false alarm.
@@ -45,8 +50,8 @@ impl Lab {
             None
         } else {
             Some(self.enter(Trial {
-                case: number,
-                detector,
+                case: planned.case,
+                detector: planned.detector,
                 hits,
                 alarmed: false,
                 over: None,
@@ -61,16 +66,7 @@ impl Lab {
         }
         let trial = trial.ok_or_else(|| ExperimentError::Internal("a fault hits no instance".to_owned()))?;
 
-        let watch = self.watch();
-        let detected = watch
-            .until(DETECT, |all| {
-                self.sketch(trial, all).is_some_and(|trial| trial.detected().is_some())
-            })
-            .await;
-        self.learn(trial);
-        if detected {
-            sleep(self.pace.hold).await;
-        }
+        self.hold(trial, case.duration.map(|duration| active + duration)).await;
 
         // The process that crashed took its fault with it, and nobody here starts processes.
         if !case.is_crash() {
@@ -89,6 +85,21 @@ impl Lab {
         }
         self.recovery(trial).await;
         Ok(trial)
+    }
+
+    /// Lets the fault act: until an instant, or else for as long after its detection as the pace says.
+    async fn hold(&self, trial: usize, until: Option<Instant>) {
+        if let Some(until) = until {
+            sleep_until(until).await;
+            self.learn(trial);
+            return;
+        }
+        let is_detected = |all: &[Transition]| self.sketch(trial, all).is_some_and(|trial| trial.detected().is_some());
+        let detected = self.watch().until(DETECT, is_detected).await;
+        self.learn(trial);
+        if detected {
+            sleep(self.pace.hold).await;
+        }
     }
 
     /// Breaks one instance.

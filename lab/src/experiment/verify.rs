@@ -11,6 +11,7 @@ use tolerancia_wire::topic::ORDER_EVENTS;
 use super::record::Observation;
 use super::steady::Steady;
 use super::{ExperimentError, Target};
+use crate::archive::Log;
 use crate::oracle::{Finding, Truth};
 
 /// How long the replicas may take to apply the end of the log, once the load has ended.
@@ -33,19 +34,18 @@ pub(crate) struct Verified {
     pub unequal: Option<String>,
 }
 
-/// Judges all observations and compares the replicas, with the log as it stands now.
+/// Judges all observations and compares the replicas, with the log as it stands now. Gives the log back as it was read.
 pub(crate) async fn verify(
     target: &Target,
     steady: &Steady,
     observations: &[Observation],
-) -> Result<Verified, ExperimentError> {
+) -> Result<(Verified, Log), ExperimentError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let ends = end_offsets(&target.bus, ORDER_EVENTS).await?;
         let replicas = settled(steady, &ends, deadline).await;
-        let log = read_all(&target.bus, ORDER_EVENTS).await?;
-        let records = log.len();
-        let truth = Truth::replay(log);
+        let records = read_all(&target.bus, ORDER_EVENTS).await?;
+        let truth = Truth::replay(&records);
         // Somebody else may be using the system; then the replicas belong to another end of the log.
         let moved = end_offsets(&target.bus, ORDER_EVENTS).await? != ends;
         if moved && Instant::now() < deadline {
@@ -57,7 +57,7 @@ pub(crate) async fn verify(
             Ok(replicas) => difference(&replicas, &truth.digest()),
         };
         let judge = |seen: &Observation| Some((seen.intended_ns, truth.judge(seen.told.as_ref()?)?));
-        return Ok(Verified {
+        let verified = Verified {
             complete: true,
             // What the ledger has wrong has no instant.
             findings: truth
@@ -66,10 +66,11 @@ pub(crate) async fn verify(
                 .map(|finding| (0, finding.clone()))
                 .chain(observations.iter().filter_map(judge))
                 .collect(),
-            records,
+            records: records.len(),
             unreadable: truth.unreadable(),
             unequal,
-        });
+        };
+        return Ok((verified, Log { records, ends }));
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tolerancia_core::ledger::Refusal;
 use tolerancia_core::{OrderId, ProductId};
 use tolerancia_wire::inventory::{VotedInventory, VotedProduct};
@@ -21,7 +21,8 @@ use crate::http;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a request has no valid answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// No answer within 5 s.
     Timeout,

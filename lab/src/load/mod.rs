@@ -3,7 +3,8 @@
 //! A client that sends its next request only after the last answer stops measuring exactly while the
 //! system stalls (coordinated omission, Gil Tene, "How NOT to Measure Latency", 2015). So the instants at
 //! which requests start are fixed beforehand, evenly spaced as wrk2 does, and a latency counts from the
-//! *intended* start: what a stall held up shows up with the whole time that it waited.
+//! *intended* start: what a stall held up shows up with the whole time that it waited. `cargo run --release -p
+//! tolerancia-lab --example open_loop` shows it, and how well the schedule is kept.
 //!
 //! Every confirmed order is cancelled later, so that stock lasts for runs of any length: at most
 //! [`KEPT_ORDERS`] orders stay open, and the last ones are cancelled at the end. A cancel is sent right
@@ -11,6 +12,8 @@
 
 pub(crate) mod api;
 pub(crate) mod engine;
+#[cfg(test)]
+mod open_loop;
 mod outcome;
 pub(crate) mod pool;
 mod run;

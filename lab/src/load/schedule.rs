@@ -6,13 +6,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tolerancia_wire::time::mono_ns;
 
-/// Evenly spaced starts on `CLOCK_MONOTONIC`.
+/// Starts on `CLOCK_MONOTONIC`: evenly spaced, after a rise from nothing if there is one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
     /// The first start, in nanoseconds.
     pub start_ns: u64,
     /// Starts per second.
     pub rps: f64,
+    /// For how long the rate rises evenly from 0 to `rps`, in seconds.
+    pub ramp_s: f64,
     /// How many starts there are; `None`: until stopped.
     pub count: Option<u64>,
 }
@@ -32,7 +34,16 @@ impl Schedule {
         Self {
             start_ns: mono_ns(),
             rps,
+            ramp_s: 0.0,
             count: duration.map(|duration| ((duration.as_secs_f64() * rps).round() as u64).max(1)),
+        }
+    }
+
+    /// The same, with a rate that rises evenly from 0 for so long.
+    pub(crate) fn rising(self, ramp: Duration) -> Self {
+        Self {
+            ramp_s: ramp.as_secs_f64(),
+            ..self
         }
     }
 
@@ -41,8 +52,20 @@ impl Schedule {
         let within = self.count.is_none_or(|count| number < count);
         within.then(|| Tick {
             number,
-            intended_ns: self.start_ns + (number as f64 * 1e9 / self.rps) as u64,
+            intended_ns: self.start_ns + self.offset_ns(number),
         })
+    }
+
+    /// When the start with this number is, from the first one on.
+    ///
+    /// While the rate rises to `rps` over `ramp_s`, rps·t²/(2·ramp_s) starts happen in t seconds; that is rps·ramp_s/2 in
+    /// all, half of what would have without the rise. From then on they lag behind by half the rise.
+    fn offset_ns(&self, number: u64) -> u64 {
+        let number = number as f64;
+        if number * 2.0 < self.rps * self.ramp_s {
+            return ((2.0 * self.ramp_s * number / self.rps).sqrt() * 1e9) as u64;
+        }
+        (number * 1e9 / self.rps + self.ramp_s * 1e9 / 2.0) as u64
     }
 }
 
@@ -86,12 +109,38 @@ mod tests {
         let schedule = Schedule {
             start_ns: 5,
             rps: 3.0,
+            ramp_s: 0.0,
             count: Some(3_000_001),
         };
         assert_eq!(schedule.tick(0).unwrap().intended_ns, 5);
         assert_eq!(schedule.tick(3).unwrap().intended_ns, 1_000_000_005);
         assert_eq!(schedule.tick(3_000_000).unwrap().intended_ns, 1_000_000_000_000_005);
         assert_eq!(schedule.tick(3_000_001), None);
+    }
+
+    #[test]
+    fn a_rate_rises_evenly() {
+        let schedule = Schedule::from_now(100.0, None).rising(Duration::from_secs(10));
+        let at = |number| (schedule.tick(number).unwrap().intended_ns - schedule.start_ns) as f64 / 1e9;
+        let starts = (0..=1500).map(at).collect::<Vec<f64>>();
+        assert!(starts.is_sorted());
+        // In the second number n of the rise, from 0, there are 10·n + 5 starts, afterwards 100.
+        let within = |second: u32| {
+            let second = f64::from(second);
+            let starts = starts.iter();
+            starts.filter(|at| (second..second + 1.0).contains(*at)).count() as u32
+        };
+        for second in 0..10 {
+            let expected = 10 * second + 5;
+            assert!(
+                within(second).abs_diff(expected) <= 1,
+                "second {second}: {}",
+                within(second)
+            );
+        }
+        for second in 10..19 {
+            assert!(within(second).abs_diff(100) <= 1, "second {second}: {}", within(second));
+        }
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub enum Operation {
 }
 
 /// A request's end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum End {
     /// The answer that was hoped for.
     Success,
@@ -69,6 +70,15 @@ impl Recorder {
         let failed = tallies.values().flat_map(|tally| tally.failed.values()).sum();
         let p99 = tallies.values().map(|tally| tally.ms(0.99)).fold(0.0, f64::max);
         (requests, failed, p99)
+    }
+
+    /// How many requests took longer than that, to three digits.
+    #[cfg(test)]
+    pub(crate) fn later_than(&self, operation: Operation, limit: std::time::Duration) -> u64 {
+        let limit_us = u64::try_from(limit.as_micros()).unwrap_or(MAX_US);
+        let tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |tally: &Tally| tally.latencies_us.count_between(limit_us, MAX_US);
+        tallies.get(&operation).map_or(0, count)
     }
 
     /// The result after `elapsed_s` seconds.

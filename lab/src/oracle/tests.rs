@@ -45,7 +45,7 @@ fn truth() -> Truth {
     ]);
     // Partitions may be read in any interleaving.
     log.reverse();
-    Truth::replay(log)
+    Truth::replay(&log)
 }
 
 fn stock(version: u64, available: u64, reserved: u64, fresh: bool, known: Option<u64>) -> Told {
@@ -261,7 +261,7 @@ fn an_order_that_took_stock_twice_is_found_even_without_an_answer() {
         key: None,
         payload: OrderEvent::new("test", again).to_bytes(),
     });
-    let truth = Truth::replay(log);
+    let truth = Truth::replay(&log);
     for answer in [
         OrderAnswer::Unknown,
         OrderAnswer::Rejected,
@@ -281,7 +281,7 @@ fn a_replica_that_is_behind_or_differs_has_another_digest() {
         product_id: product(),
         quantity,
     };
-    let digest = |events: &[Event]| Truth::replay(log(events)).digest();
+    let digest = |events: &[Event]| Truth::replay(&log(events)).digest();
     let all = digest(&[restock(100), reserve(0, "a", 5)]);
     assert_eq!(all, digest(&[restock(100), reserve(0, "a", 5)]));
     assert_ne!(all, digest(&[restock(100)]));
@@ -300,7 +300,36 @@ fn what_cannot_be_read_is_skipped_as_replicas_do() {
         key: None,
         payload: b"{".to_vec(),
     });
-    let truth = Truth::replay(log);
+    let truth = Truth::replay(&log);
     assert_eq!((truth.unreadable(), truth.ends()[&0]), (1, 2));
     assert_eq!(truth.judge(&stock(0, 100, 0, true, None)), None);
+}
+
+#[test]
+fn a_release_in_another_partition_is_found_and_stops_nothing() {
+    let mut log = log(&[
+        Event::Restock {
+            product_id: product(),
+            quantity: 100,
+        },
+        reserve(0, "a", 5),
+    ]);
+    let release = Event::Release {
+        order_id: order(0, "a"),
+    };
+    log.push(Message {
+        partition: 1,
+        offset: 0,
+        key: None,
+        payload: OrderEvent::new("test", release).to_bytes(),
+    });
+    let truth = Truth::replay(&log);
+    let [Finding::Wrong(text)] = truth.audited() else {
+        panic!("{:?}", truth.audited())
+    };
+    assert!(
+        text.starts_with("the record of partition 1 at offset 0 releases order"),
+        "{text}"
+    );
+    assert_eq!(truth.judge(&confirmed("a", 1)), None);
 }

@@ -4,13 +4,17 @@ use tolerancia_wire::Stamp;
 use tolerancia_wire::status::Transition;
 use tolerancia_wire::time::rfc3339;
 
-use super::faults::{entries, phase};
+use super::faults::entries;
+use super::host::host;
 use super::model::{Baseline, Environment, FalseAlarm, OracleReport, Report, Verdict};
 use super::objectives;
+use super::rounded;
+use super::seen::Seen;
+use super::series::series;
 use crate::experiment::record::{Observation, Record, false_alarms};
 use crate::experiment::verify::Verified;
 use crate::experiment::{ExperimentArgs, Target};
-use crate::oracle::{Finding, OrderAnswer, Told};
+use crate::oracle::{Finding, Told};
 use crate::scenario::{Pace, Scenario};
 
 /// Findings that are spelt out.
@@ -39,11 +43,13 @@ pub(crate) struct Facts<'a> {
 pub(crate) fn build(facts: &Facts<'_>) -> Report {
     let Facts { record, verified, .. } = *facts;
     let alarms = false_alarms(facts.transitions, &record.trials);
+    let seen = Seen::of(facts.observations);
+    let since_start_s = |ns: u64| rounded((ns as f64 - facts.started.mono_ns as f64) / 1e9, 3);
     let baseline = Baseline {
-        phase: record
+        phase: record.baseline.map(|window| seen.phase(&[window])).unwrap_or_default(),
+        window_s: record
             .baseline
-            .map(|window| phase(facts.observations, &[window]))
-            .unwrap_or_default(),
+            .map(|window| [since_start_s(window.from_ns), since_start_s(window.to_ns)]),
         false_alarms: record.baseline.map_or(0, |window| {
             alarms.iter().filter(|off| window.holds(off.stamp.mono_ns)).count() as u64
         }),
@@ -55,7 +61,7 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
         schema: 1,
         verdict: Verdict::Error,
         started_at: rfc3339(facts.started.at),
-        duration_s: facts.ended.ms_since(facts.started) / 1000.0,
+        duration_s: rounded(facts.ended.ms_since(facts.started) / 1000.0, 6),
         seed: facts.seed,
         scenario: facts.scenario.name.clone(),
         repeat: repeat(facts.args, facts.seed),
@@ -71,9 +77,11 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+            host: host(),
         },
         baseline,
-        faults: entries(facts),
+        faults: entries(facts, &seen),
         objectives: Vec::new(),
         oracle: oracle(facts),
         false_alarms: alarms
@@ -88,7 +96,11 @@ pub(crate) fn build(facts: &Facts<'_>) -> Report {
                 reason: off.reason.text.clone(),
             })
             .collect(),
+        series: series(&seen, facts.started),
+        steady: record.steady_checks.iter().map(Into::into).collect(),
         notes,
+        // They are written after it was built.
+        files: None,
     };
     report.verdict = if facts.failure.is_some() {
         Verdict::Error
@@ -112,7 +124,7 @@ fn repeat(args: &ExperimentArgs, seed: u64) -> String {
         command += &format!(" --trials {trials}");
     }
     if let Some(scenario) = &args.scenario {
-        command += &format!(" --scenario {}", scenario.display());
+        command += &format!(" --scenario {}", quoted(&scenario.display().to_string()));
     }
     if !args.detectors.is_empty() {
         let names: Vec<String> = args.detectors.iter().map(ToString::to_string).collect();
@@ -122,6 +134,16 @@ fn repeat(args: &ExperimentArgs, seed: u64) -> String {
         command += " --record";
     }
     command + &format!(" --seed {seed}")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 fn oracle(facts: &Facts<'_>) -> OracleReport {
@@ -137,23 +159,11 @@ fn oracle(facts: &Facts<'_>) -> OracleReport {
         told.filter(|told| wanted(told)).count() as u64
     };
     let found = |wanted: fn(&Finding) -> bool| findings.iter().filter(|(_, finding)| wanted(finding)).count() as u64;
-    let acknowledged = |told: &Told| match told {
-        // An order that was sent again is still one order.
-        Told::Order {
-            answer, first: None, ..
-        } => matches!(answer, OrderAnswer::Confirmed { .. } | OrderAnswer::Pending { .. }),
-        Told::Cancelled { .. } => true,
-        Told::Order { .. } | Told::Refused { .. } | Told::Stock { .. } => false,
-    };
     OracleReport {
         complete: *complete,
-        answers_checked: if *complete {
-            told(|told| matches!(told, Told::Stock { .. }))
-        } else {
-            0
-        },
+        answers_checked: if *complete { told(Told::is_stock) } else { 0 },
         wrong_answers: found(|finding| matches!(finding, Finding::Wrong(_))),
-        orders_acknowledged: told(acknowledged),
+        orders_acknowledged: told(Told::is_acknowledgement),
         orders_lost: found(|finding| matches!(finding, Finding::Lost(_))),
         orders_doubled: found(|finding| matches!(finding, Finding::Doubled(_))),
         replicas_equal: *complete && unequal.is_none(),

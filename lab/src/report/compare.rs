@@ -24,7 +24,7 @@ pub(super) fn comparison(report: &Report) -> Option<Comparison> {
         let cells = with_each.iter().flat_map(|fault| {
             [
                 millis(fault.ttd_ms),
-                format!("{}/{}", fault.trials - fault.detected, fault.trials),
+                format!("{}/{}", fault.trials.saturating_sub(fault.detected), fault.trials),
             ]
         });
         std::iter::once(name).chain(cells).collect()

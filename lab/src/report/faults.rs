@@ -1,23 +1,21 @@
 //! What became of each fault.
 
-use std::collections::BTreeMap;
-
 use tolerancia_core::detector::DetectorKind;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::time::rfc3339;
 
 use super::build::Facts;
-use super::model::{FaultReport, HitReport, Phase, TrialReport};
+use super::model::{FaultReport, HitReport, Phases, TrialReport};
+use super::rounded;
+use super::seen::Seen;
+use super::timeline::Clock;
 use super::times::Times;
-use crate::experiment::record::{Hit, Observation, Trial, Window};
-use crate::load::stats::End;
-use crate::load::{Failure, Operation};
+use crate::experiment::record::{Hit, Trial, Window};
 use crate::oracle::Finding;
 use crate::scenario::Case;
-use crate::statistics::{quantile, sorted};
 
 /// By fault in the order of the scenario, and by detector.
-pub(super) fn entries(facts: &Facts<'_>) -> Vec<FaultReport> {
+pub(super) fn entries(facts: &Facts<'_>, seen: &Seen<'_>) -> Vec<FaultReport> {
     // Where nothing was measured, it is not known with which detector.
     let detectors: Vec<Option<DetectorKind>> = match facts.record.detectors.as_slice() {
         [] => vec![None],
@@ -26,7 +24,8 @@ pub(super) fn entries(facts: &Facts<'_>) -> Vec<FaultReport> {
     let cases = facts.scenario.faults.iter().zip(facts.scenario.names()).enumerate();
     cases
         .flat_map(|(number, (case, name))| {
-            let entry = move |detector: &Option<DetectorKind>| entry(facts, (number, case), name.clone(), *detector);
+            let entry =
+                move |detector: &Option<DetectorKind>| entry(facts, seen, (number, case), name.clone(), *detector);
             detectors.iter().map(entry)
         })
         .collect()
@@ -34,6 +33,7 @@ pub(super) fn entries(facts: &Facts<'_>) -> Vec<FaultReport> {
 
 fn entry(
     facts: &Facts<'_>,
+    seen: &Seen<'_>,
     (number, case): (usize, &Case),
     name: String,
     detector: Option<DetectorKind>,
@@ -49,6 +49,12 @@ fn entry(
     let missed = trials.len() - ttd_ms.len();
     // What was not detected was not turned ON either: that says nothing about how long it takes.
     let summary = |time: fn(&Trial) -> Option<f64>| Times::of(&times(time), 0, facts.seed);
+    let clock = Clock {
+        seen,
+        transitions: facts.transitions,
+        started: facts.started,
+        ended: facts.ended,
+    };
     let count = |holds: fn(&Trial) -> bool| trials.iter().filter(|trial| holds(trial)).count();
     FaultReport {
         fault: name,
@@ -61,14 +67,36 @@ fn entry(
         ttd_ms: Times::of(&ttd_ms, missed, facts.seed),
         ttr_ms: summary(Trial::ttr_ms),
         repair_ms: summary(Trial::repair_ms),
-        during: phase(facts.observations, &windows),
+        during: seen.phase(&windows),
+        phases: phases(&trials, seen),
         wrong_answers: facts
             .verified
             .findings
             .iter()
             .filter(|(ns, finding)| during(*ns) && matches!(finding, Finding::Wrong(_)))
             .count() as u64,
-        trials_detail: trials.iter().filter_map(|trial| trial_report(trial)).collect(),
+        trials_detail: trials.iter().filter_map(|trial| trial_report(trial, &clock)).collect(),
+    }
+}
+
+/// The requests by what the monitor knew. An instant belongs to the phase that begins with it.
+fn phases(trials: &[&Trial], seen: &Seen<'_>) -> Phases {
+    let (mut undetected, mut detected, mut recovering) = (Vec::new(), Vec::new(), Vec::new());
+    let until = |from_ns: u64, to_ns: u64| {
+        let to_ns = to_ns.checked_sub(1).filter(|last| *last >= from_ns)?;
+        Some(Window { from_ns, to_ns })
+    };
+    for trial in trials {
+        let Window { from_ns, to_ns: end_ns } = trial.during();
+        let off_ns = trial.detected().map_or(end_ns, |off| off.stamp.mono_ns.min(end_ns));
+        undetected.extend(until(from_ns, off_ns));
+        detected.extend(until(off_ns, end_ns));
+        recovering.extend(trial.recovered().and_then(|on| until(end_ns, on.mono_ns)));
+    }
+    Phases {
+        undetected: seen.phase(&undetected),
+        detected: seen.phase(&detected),
+        recovering: seen.phase(&recovering),
     }
 }
 
@@ -77,7 +105,7 @@ fn at(stamp: Stamp) -> String {
 }
 
 /// `None` for a trial that hits nothing, which there is not.
-fn trial_report(trial: &Trial) -> Option<TrialReport> {
+fn trial_report(trial: &Trial, clock: &Clock<'_>) -> Option<TrialReport> {
     let detected = trial.detected();
     let quarantines = trial.hits.iter().filter_map(|hit| hit.quarantine_ms);
     Some(TrialReport {
@@ -92,11 +120,12 @@ fn trial_report(trial: &Trial) -> Option<TrialReport> {
         ttr_ms: trial.ttr_ms(),
         repair_ms: trial.repair_ms(),
         quarantine_ms: quarantines.max_by(f64::total_cmp),
-        repair_over_quarantine_ms: trial.over_quarantine_ms(),
+        repair_over_quarantine_ms: trial.over_quarantine_ms().map(|ms| rounded(ms, 6)),
         transitions: trial.hits.iter().map(|hit| hit.transitions).sum(),
         transitions_while_active: trial.transitions_while_active(),
         readmitted_while_active: trial.readmitted_while_active(),
         alarmed: trial.alarmed,
+        timeline: Some(clock.timeline(trial)),
         hits: match trial.hits.as_slice() {
             [_] => Vec::new(),
             several => several.iter().map(hit_report).collect(),
@@ -116,52 +145,5 @@ fn hit_report(hit: &Hit) -> HitReport {
         ttr_ms: hit.ttr_ms(),
         repair_ms: hit.repair_ms(),
         quarantine_ms: hit.quarantine_ms,
-    }
-}
-
-/// The requests that were meant to start in any of the windows.
-pub(super) fn phase(observations: &[Observation], windows: &[Window]) -> Phase {
-    let requests: Vec<&Observation> = observations
-        .iter()
-        .filter(|seen| windows.iter().any(|window| window.holds(seen.intended_ns)))
-        .collect();
-    let failed = |seen: &&&Observation| matches!(seen.end, End::Failed(_));
-    let rate = |good: usize, all: usize| (all > 0).then(|| good as f64 / all as f64);
-    let mut failures = BTreeMap::new();
-    for seen in &requests {
-        if let End::Failed(failure) = seen.end {
-            *failures
-                .entry(format!("{}: {failure}", name(seen.operation)))
-                .or_default() += 1;
-        }
-    }
-    // What was never sent took no time.
-    let sent = requests.iter().filter(|seen| seen.end != End::Failed(Failure::Dropped));
-    let latencies = sorted(&sent.map(|seen| seen.latency_ns as f64 / 1e6).collect::<Vec<_>>());
-    let queries = || {
-        requests
-            .iter()
-            .filter(|seen| seen.operation == Operation::QueryInventory)
-    };
-    Phase {
-        requests: requests.len() as u64,
-        success_rate: rate(requests.len() - requests.iter().filter(failed).count(), requests.len()),
-        p50_ms: quantile(&latencies, 0.5),
-        p95_ms: quantile(&latencies, 0.95),
-        p99_ms: quantile(&latencies, 0.99),
-        max_ms: latencies.last().copied(),
-        quorum_rate: rate(
-            queries().filter(|seen| seen.end == End::Success).count(),
-            queries().count(),
-        ),
-        failed: failures,
-    }
-}
-
-const fn name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::QueryInventory => "query",
-        Operation::CreateOrder => "order",
-        Operation::CancelOrder => "cancel",
     }
 }

@@ -4,9 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tolerancia_core::ReplicaId;
-use tolerancia_wire::status::Clue;
 
 use super::times::Times;
+
+mod environment;
+mod series;
+mod steady;
+mod trial;
+
+pub use environment::{Environment, Host};
+pub use series::Series;
+pub use steady::SteadyReport;
+pub use trial::{Event, HitReport, Interval, Mark, States, Timeline, TrialReport};
 
 /// How the experiment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,25 +61,17 @@ pub struct Report {
     pub oracle: OracleReport,
     /// All of them.
     pub false_alarms: Vec<FalseAlarm>,
+    /// The load over the whole run; null if there was none.
+    #[serde(default)]
+    pub series: Option<Series>,
+    /// The checks of the steady state, in order of time: after the baseline, and before and after every trial.
+    #[serde(default)]
+    pub steady: Vec<SteadyReport>,
     /// What a reader should know.
     pub notes: Vec<String>,
-}
-
-/// What an experiment ran on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
-    /// `embedded` or `external`.
-    pub kafka: String,
-    /// `sqlite` or `postgres`.
-    pub database: String,
-    /// Configured replicas.
-    pub replicas: usize,
-    /// Processors that this process may use.
-    pub cores: usize,
-    /// The monitor's detector; where several were compared, the one that is judged.
-    pub detector: String,
-    /// Version of the program.
-    pub version: String,
+    /// How much is in the files beside the report; null in what older versions wrote, and where they were not written.
+    #[serde(default)]
+    pub files: Option<crate::archive::Files>,
 }
 
 /// Requests of one phase.
@@ -80,6 +81,9 @@ pub struct Phase {
     pub requests: u64,
     /// Share with a valid answer.
     pub success_rate: Option<f64>,
+    /// Where that share lies with 95 % confidence (Wilson), were the requests independent.
+    #[serde(default)]
+    pub success_ci95: Option<[f64; 2]>,
     /// Median latency from the intended start, failures included.
     pub p50_ms: Option<f64>,
     /// 95th percentile.
@@ -90,6 +94,9 @@ pub struct Phase {
     pub max_ms: Option<f64>,
     /// Share of the queries that were answered with a quorum's value.
     pub quorum_rate: Option<f64>,
+    /// Where that share lies with 95 % confidence (Wilson), were the queries independent.
+    #[serde(default)]
+    pub quorum_ci95: Option<[f64; 2]>,
     /// Failures by operation and kind.
     pub failed: BTreeMap<String, u64>,
 }
@@ -102,6 +109,21 @@ pub struct Baseline {
     pub phase: Phase,
     /// Instances turned OFF meanwhile.
     pub false_alarms: u64,
+    /// Its beginning and its end, seconds from the start of the experiment.
+    #[serde(default)]
+    pub window_s: Option<[f64; 2]>,
+}
+
+/// The requests of a fault, told apart by what the monitor knew. Where an OFF never came, or came after the end of the
+/// fault, the first lasts to that end.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Phases {
+    /// From activation to OFF: the fault does what it can.
+    pub undetected: Phase,
+    /// From OFF to the end of the fault, which for a crash is ON.
+    pub detected: Phase,
+    /// From the end of the fault to ON; nothing for a crash.
+    pub recovering: Phase,
 }
 
 /// One fault, with one detector.
@@ -132,93 +154,13 @@ pub struct FaultReport {
     pub repair_ms: Option<Times>,
     /// Requests from activation to the end of the fault; for a crash, to ON.
     pub during: Phase,
+    /// The same in parts, and what follows until ON.
+    #[serde(default)]
+    pub phases: Phases,
     /// Answers meanwhile that contradict the log.
     pub wrong_answers: u64,
     /// Each trial.
     pub trials_detail: Vec<TrialReport>,
-}
-
-/// One trial. Where it hits several instances, its times are those of the last of them, and its counts those of all.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrialReport {
-    /// The replica; the first, where there are several.
-    pub instance: ReplicaId,
-    /// RFC 3339; so are the others.
-    pub activated_at: String,
-    /// The monitor's OFF: the first, should there be more.
-    pub detected_at: Option<String>,
-    /// The end of the fault; null for a crash.
-    pub cleared_at: Option<String>,
-    /// The monitor's ON: the last, should there be more.
-    pub recovered_at: Option<String>,
-    /// What the monitor based the OFF on.
-    pub reason: Option<String>,
-    /// The same piece by piece, oldest first, as far as it is a matter of statistics.
-    #[serde(default)]
-    pub evidence: Vec<Clue>,
-    /// Activation to OFF.
-    pub ttd_ms: Option<f64>,
-    /// Activation to ON.
-    pub ttr_ms: Option<f64>,
-    /// End of the fault to ON.
-    pub repair_ms: Option<f64>,
-    /// The last quarantine before the ON; the longest, where there are several instances.
-    #[serde(default)]
-    pub quarantine_ms: Option<f64>,
-    /// How much longer than its quarantine repair took.
-    #[serde(default)]
-    pub repair_over_quarantine_ms: Option<f64>,
-    /// Changes of verdict from activation to ON for good.
-    #[serde(default)]
-    pub transitions: u64,
-    /// Those of them while the fault was active.
-    #[serde(default)]
-    pub transitions_while_active: u64,
-    /// Returns to ON while the fault was active.
-    #[serde(default)]
-    pub readmitted_while_active: u64,
-    /// Whether the monitor said meanwhile that the quorum was lost.
-    #[serde(default)]
-    pub alarmed: bool,
-    /// Each instance, where there are several.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hits: Vec<HitReport>,
-}
-
-/// One of several instances that were hit at the same time; fields as in [`TrialReport`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HitReport {
-    /// The replica.
-    pub instance: ReplicaId,
-    /// When its fault became active.
-    pub activated_at: String,
-    /// The monitor's OFF.
-    pub detected_at: Option<String>,
-    /// The end of the fault.
-    pub cleared_at: Option<String>,
-    /// The monitor's ON.
-    pub recovered_at: Option<String>,
-    /// What the monitor based the OFF on.
-    pub reason: Option<String>,
-    /// Activation to OFF.
-    pub ttd_ms: Option<f64>,
-    /// Activation to ON.
-    pub ttr_ms: Option<f64>,
-    /// End of the fault to ON.
-    pub repair_ms: Option<f64>,
-    /// The last quarantine before the ON.
-    pub quarantine_ms: Option<f64>,
-}
-
-impl TrialReport {
-    /// The replicas that were hit.
-    pub(super) fn instances(&self) -> String {
-        if self.hits.is_empty() {
-            return self.instance.to_string();
-        }
-        let all: Vec<String> = self.hits.iter().map(|hit| hit.instance.to_string()).collect();
-        all.join(", ")
-    }
 }
 
 impl Report {

@@ -3,11 +3,15 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::compare::{Comparison, comparison};
+use super::few::{TOO_FEW, caveats};
 use super::model::{FaultReport, Objective, Report, Verdict};
-use super::{Times, millis, ms, percent, short};
+use super::{Times, millis, ms, percent, short, whole};
+
+/// A table is no wider than this many columns, if its words can be broken.
+const WIDTH: u16 = 120;
 
 /// The table, what was missed, the verdict, and where the rest is.
 pub(crate) fn table(report: &Report, dir: &Path) -> String {
@@ -55,6 +59,9 @@ pub(crate) fn table(report: &Report, dir: &Path) -> String {
             to_text(table)
         );
     }
+    for caveat in caveats(report) {
+        let _ = write!(text, "\n{caveat}");
+    }
     let oracle = &report.oracle;
     let _ = write!(
         text,
@@ -97,6 +104,9 @@ pub(crate) fn table(report: &Report, dir: &Path) -> String {
 
 /// Numbers to the right.
 fn to_text(mut table: Table) -> String {
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -110,13 +120,33 @@ fn row(fault: &FaultReport) -> [String; 10] {
         fault.trials.to_string(),
         fault.detected.to_string(),
         fault.recovered.to_string(),
-        millis(fault.ttd_ms),
+        with_interval(fault.ttd_ms),
         median(fault.ttr_ms),
         median(fault.repair_ms),
         percent(fault.during.success_rate),
         ms(fault.during.p95_ms),
         fault.wrong_answers.to_string(),
     ]
+}
+
+/// As in `millis`, with the 95 % interval of the median where there are trials enough.
+fn with_interval(times: Option<Times>) -> String {
+    match times {
+        Some(Times {
+            median,
+            p95,
+            max,
+            ci95: Some([low, high]),
+            n,
+            ..
+        }) if n >= TOO_FEW => format!(
+            "{} ({low:.0}–{high:.0}) / {} / {}",
+            whole(median),
+            whole(p95),
+            whole(max)
+        ),
+        _ => millis(times),
+    }
 }
 
 /// An objective and what was measured.

@@ -1,8 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod course;
 mod forms;
 mod objectives;
+mod page;
+mod read;
+mod sample;
+mod time;
 
 use serde_json::Value;
 use tolerancia_wire::status::Verdict as State;

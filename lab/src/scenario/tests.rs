@@ -2,14 +2,9 @@
 
 use super::*;
 
-fn wrong(text: &str) -> (usize, usize, String) {
-    match file::parse("x.toml", text).unwrap_err() {
-        ScenarioError::Wrong {
-            line, column, message, ..
-        } => (line, column, message),
-        other => panic!("{other}"),
-    }
-}
+mod errors;
+mod files;
+mod text;
 
 fn shipped(name: &str) -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name);
@@ -21,10 +16,10 @@ fn parse(text: &str) -> Scenario {
 }
 
 #[test]
-fn the_file_of_all_faults_is_the_default() {
-    assert_eq!(shipped("all.toml"), Scenario::all());
+fn the_classic_file_is_the_default() {
+    assert_eq!(shipped("classic.toml"), Scenario::classic());
     let names = ["crash", "latency", "intermittent", "incorrect", "freeze", "stale"];
-    assert_eq!(Scenario::all().names(), names);
+    assert_eq!(Scenario::classic().names(), names);
 }
 
 #[test]
@@ -34,12 +29,15 @@ fn every_scenario_that_is_shipped_can_be_used() {
         let path = entry.unwrap().path();
         let scenario = load(&path).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(path.file_stem().unwrap().to_str(), Some(scenario.name.as_str()));
-        scenario.fits(3).unwrap();
+        scenario.fits(scenario.replicas.unwrap_or(3).into()).unwrap();
+        // Nobody waits longer, unless for what takes its time.
+        let takes = scenario.estimate(scenario.pace).as_secs();
+        let is_long = ["long-baseline", "compare"].contains(&scenario.name.as_str());
+        assert!(is_long || takes < 360, "{} takes {takes} s", scenario.name);
         let names = scenario.names();
         let distinct: std::collections::HashSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "{names:?}");
     }
-    assert_eq!(shipped("classic.toml").faults, Scenario::all().faults[..4]);
 }
 
 #[test]
@@ -51,23 +49,40 @@ fn names_are_as_short_as_tells_one_from_another() {
         "intermittent (health)",
     ];
     assert_eq!(shipped("gray.toml").names(), gray);
-    let combined = [
+    let double = [
         "latency+incorrect",
         "crash ×2",
         "freeze ×2",
         "latency ×2",
         "incorrect ×2",
     ];
-    assert_eq!(shipped("combined.toml").names(), combined);
+    assert_eq!(shipped("double-fault.toml").names(), double);
     let held = ["intermittent (0.1)", "intermittent (0.5)", "incorrect"];
     assert_eq!(shipped("held.toml").names(), held);
-    assert!(shipped("healthy.toml").names().is_empty());
+    assert!(shipped("long-baseline.toml").names().is_empty());
+    let places = parse(
+        "name = 'x'\nfaults = [{ fault = 'crash', instance = 1 }, { fault = 'crash' }, { fault = 'stale', instance = 2 }, \
+         { fault = 'freeze', duration_ms = 5 }, { fault = 'freeze', phase = 7 }]",
+    );
+    assert_eq!(
+        places.names(),
+        [
+            "crash, instance 1",
+            "crash",
+            "stale",
+            "freeze, 5 ms",
+            "freeze, after 7 ms"
+        ]
+    );
 }
 
 #[test]
 fn only_a_name_and_faults_are_needed() {
     let scenario = parse("name = 'x'\nfaults = [{ fault = 'latency', scope = 'queries' }]");
-    assert_eq!(scenario.pace, Scenario::all().pace);
+    assert_eq!(scenario.pace, Scenario::classic().pace);
+    assert_eq!((scenario.load, &scenario.products), (Load::default(), &Products::All));
+    let case = &scenario.faults[0];
+    assert_eq!((case.instance, case.phase, case.duration), (None, Phase::Random, None));
     assert_eq!(scenario.objectives, Objectives::default());
     assert_eq!(scenario.faults[0].hits[0][0].scope, Scope::Queries);
     assert_eq!(scenario.faults[0].objectives, FaultObjectives::default());
@@ -123,6 +138,89 @@ fn a_system_with_too_few_replicas_is_told_so() {
 }
 
 #[test]
+fn a_system_of_another_size_is_told_so() {
+    let five = parse("name = 'x'\nreplicas = 5\nfaults = [{ fault = 'freeze', instance = 5 }]");
+    assert_eq!(five.replicas, Some(5));
+    five.fits(5).unwrap();
+    let error = five.fits(3).unwrap_err().to_string();
+    assert!(error.contains("5 replicas, the system has 3"), "{error}");
+    let any = parse("name = 'x'\nfaults = [{ fault = 'freeze', instance = 5 }]");
+    let error = any.fits(3).unwrap_err().to_string();
+    assert!(error.contains("freeze hits instance 5, the system has 3"), "{error}");
+}
+
+#[test]
+fn a_fault_has_a_place_a_beginning_and_a_duration() {
+    let scenario = parse(
+        "name = 'x'\nfaults = [{ fault = 'freeze', instance = 2, phase = 120, duration_ms = 700 }, \
+         { fault = 'stale', instance = 'random', phase = 'random' }]",
+    );
+    let [fixed, random] = scenario.faults.as_slice() else {
+        panic!()
+    };
+    assert_eq!(fixed.instance.map(|id| id.number()), Some(2));
+    assert_eq!(fixed.phase, Phase::After(Duration::from_millis(120)));
+    assert_eq!(fixed.duration, Some(Duration::from_millis(700)));
+    let value = fixed.parameters();
+    assert_eq!(
+        (&value["instance"], &value["duration_ms"], &value["phase"]),
+        (&"2".into(), &700.into(), &120.into())
+    );
+    assert_eq!((random.instance, random.phase), (None, Phase::Random));
+}
+
+#[test]
+fn a_load_has_a_mix_and_a_rise() {
+    let load = |text: &str| {
+        let scenario = parse(&format!("name = 'x'\nfaults = [{{ fault = 'crash' }}]\n[load]\n{text}"));
+        (scenario.load, scenario.products)
+    };
+    let (rising, _) = load("ramp_s = 10\ncancel = 0.25");
+    assert_eq!((rising.ramp, rising.cancel), (Duration::from_secs(10), 0.25));
+    // Not while it still rises.
+    assert_eq!(rising.warm_up, Duration::from_millis(10_500));
+    assert_eq!(load("warm_up_s = 3").0.warm_up, Duration::from_secs(3));
+    let of = |name: &str, weight: f64| (name.parse().unwrap(), weight);
+    assert_eq!(load("products = 2").1, Products::First(2));
+    assert_eq!(
+        load("products = ['B', 'A']").1,
+        Products::These(vec![of("A", 1.0), of("B", 1.0)])
+    );
+    assert_eq!(
+        load("products = { B = 2, A = 0.5 }").1,
+        Products::These(vec![of("A", 0.5), of("B", 2.0)])
+    );
+}
+
+#[test]
+fn services_parameters_are_text_in_the_end() {
+    let scenario = parse(
+        "name = 'x'\nfaults = [{ fault = 'crash' }]\n[parameters]\nDETECTOR = 'phi'\nLATE_CAP_MS = 150\nACCRUAL_P1 = 0.4",
+    );
+    let set: Vec<_> = scenario
+        .parameters
+        .iter()
+        .map(|(name, text)| (*name, text.as_str()))
+        .collect();
+    assert_eq!(
+        set,
+        [("ACCRUAL_P1", "0.4"), ("DETECTOR", "phi"), ("LATE_CAP_MS", "150")]
+    );
+}
+
+#[test]
+fn trials_and_time_are_counted_beforehand() {
+    let scenario = parse(
+        "name = 'x'\ntrials = 4\nbaseline_s = 10\nhold_ms = 100\nsettle_ms = 400\ndetectors = ['phi', 'accrual']\n\
+         faults = [{ fault = 'stale' }, { fault = 'freeze', duration_ms = 1100, phase = 1000 }]",
+    );
+    assert_eq!(scenario.trials(scenario.pace), 16);
+    // 5 s around, 0.5 s of warm-up, and eight trials of each fault: 0.1 or 2.1 s, 0.4 s to settle, 1.5 s otherwise.
+    let expected = 5.0 + 0.5 + 10.0 + 8.0 * (0.1 + 2.1 + 2.0 * 1.9);
+    assert!((scenario.estimate(scenario.pace).as_secs_f64() - expected).abs() < 1e-9);
+}
+
+#[test]
 fn a_fault_may_ask_for_something_else() {
     let scenario = parse(
         "name = 'x'\nfaults = [{ fault = 'crash' }, { fault = 'freeze', objectives = { readmissions_max = 0, \
@@ -161,207 +259,4 @@ fn there_may_be_no_fault_and_no_load() {
         }
         .is_none()
     );
-}
-
-#[test]
-fn errors_name_the_place() {
-    let cases: &[(&str, (usize, usize), &str)] = &[
-        ("", (1, 1), "name"),
-        ("name = ", (1, 8), ""),
-        ("name = 'x'\nfaults = []", (2, 10), "at least one fault"),
-        (
-            "name = 'x'\nfaults = []\n[quick]\nbaseline_s = 9",
-            (2, 10),
-            "at least one fault",
-        ),
-        ("name = 'x'\nbaseline_s = 86401\nfaults = []", (2, 14), "1 to 86400"),
-        (
-            "name = 'x'\ntrials = 1000\nhold_ms = 60000\nfaults = [{ fault = 'crash' }, { fault = 'stale' }]",
-            (2, 10),
-            "remembered",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash' }]\n[load]\nqueries_rps = 100000",
-            (2, 10),
-            "remembered",
-        ),
-        (
-            "name = 'x'\nbaseline_s = 9\nfaults = []\n[objectives]\nttd_max_ms = 500",
-            (5, 14),
-            "ttd_max_ms is about faults",
-        ),
-        (
-            "name = 'x'\nbaseline_s = 86400\nfaults = []\n[load]\nqueries_rps = 100",
-            (2, 14),
-            "remembered",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash' }]\n[load]\nqueries_rps = 0.05",
-            (4, 15),
-            "0 means none",
-        ),
-        (
-            "name = 'x'\ndetectors = ['psychic']\nfaults = [{ fault = 'crash' }]",
-            (2, 14),
-            "psychic",
-        ),
-        (
-            "name = 'x'\ndetectors = ['accrual', 'accrual']\nfaults = [{ fault = 'crash' }]",
-            (2, 13),
-            "twice",
-        ),
-        (
-            "name = 'x'\ndetectors = []\nfaults = [{ fault = 'crash' }]",
-            (2, 13),
-            "at least one detector",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', instances = 8 }]",
-            (2, 42),
-            "1 to 7",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', with = [{ fault = 'crash' }] }]",
-            (2, 21),
-            "twice",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', with = [{ fault = 'stale', with = [] }] }]",
-            (2, 57),
-            "with",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', with = [{ fault = 'latency', latency_ms = 0 }] }]",
-            (2, 72),
-            "latency_ms",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'incorrect', products = ['A', 'B'], instances = 3 }]",
-            (2, 69),
-            "2 products",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'incorrect', product = 'A', products = ['B'] }]",
-            (2, 60),
-            "one for each",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', products = ['B'] }]",
-            (2, 21),
-            "has no products",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'freeze', scope = 'queries' }]",
-            (2, 39),
-            "leave the scope out",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', scope = 'nothing' }]",
-            (2, 38),
-            "nothing",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', objectives = { wrong_answers = 1 } }]",
-            (2, 45),
-            "wrong_answers",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', objectives = { transitions_max = -1 } }]",
-            (2, 63),
-            "transitions_max",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash' }]\n[objectives]\nrepair_over_quarantine_ms = nan",
-            (4, 29),
-            "repair_over",
-        ),
-        ("name = 'x'\ncolour = 1\nfaults = []", (2, 1), "colour"),
-        (
-            "name = 'x'\ntrials = 0\nfaults = [{ fault = 'crash' }]",
-            (2, 10),
-            "1 to 1000",
-        ),
-        (
-            "name = 'x'\nbaseline_s = -1.0\nfaults = [{ fault = 'crash' }]",
-            (2, 14),
-            "baseline_s",
-        ),
-        (
-            "name = 'x'\nbaseline_s = nan\nfaults = [{ fault = 'crash' }]",
-            (2, 14),
-            "baseline_s",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crush' }]",
-            (2, 21),
-            "no fault \"crush\"",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'incorrect' }]",
-            (2, 21),
-            "needs a product",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'incorrect', product = 'ñ' }]",
-            (2, 44),
-            "product id",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'intermittent', probability = 1.5 }]",
-            (2, 51),
-            "not 1.5",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'latency', latency_ms = -1 }]",
-            (2, 45),
-            "latency_ms",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', probability = 0.5 }]",
-            (2, 21),
-            "has no probability",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash', probabilty = 0.5 }]",
-            (2, 30),
-            "probabilty",
-        ),
-        (
-            "name = 'x'\nfaults = [{ fault = 'crash' }]\n[objectives]\nttd_ms = 5",
-            (4, 1),
-            "ttd_ms",
-        ),
-    ];
-    for (text, place, part) in cases {
-        let (line, column, message) = wrong(text);
-        assert_eq!((line, column), *place, "{text}: {message}");
-        assert!(message.contains(part), "{text}: {message}");
-    }
-}
-
-#[test]
-fn columns_count_characters() {
-    let (line, column, _) = wrong("name = 'ñandú'\nfaults = [{ fault = 'ñ' }]");
-    assert_eq!((line, column), (2, 21));
-}
-
-#[test]
-fn what_is_not_a_file_of_a_sensible_size_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    assert!(
-        load(&dir.path().join("missing.toml"))
-            .unwrap_err()
-            .to_string()
-            .contains("missing.toml")
-    );
-    assert!(load(dir.path()).unwrap_err().to_string().contains("not a file"));
-    assert!(
-        load(Path::new("/dev/zero"))
-            .unwrap_err()
-            .to_string()
-            .contains("not a file")
-    );
-    let large = dir.path().join("large.toml");
-    std::fs::File::create(&large).unwrap().set_len(10 << 30).unwrap();
-    assert!(load(&large).unwrap_err().to_string().contains("1 MiB"));
 }

@@ -11,6 +11,9 @@ use super::*;
 const LOAD: Load = Load {
     queries_rps: 50.0,
     orders_rps: 0.0,
+    cancel: 1.0,
+    ramp: Duration::ZERO,
+    warm_up: Duration::ZERO,
 };
 
 fn begin() -> TraceLine {

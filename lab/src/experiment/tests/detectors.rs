@@ -1,14 +1,32 @@
 //! Detectors are switched, and restored.
 
+use rand::SeedableRng as _;
+
 use super::*;
+
+/// A seed with which the first trial is made with the first of these.
+fn first(detectors: &[DetectorKind]) -> u64 {
+    let spec = tolerancia_core::fault::FaultSpec {
+        fault: tolerancia_core::fault::Fault::Freeze,
+        scope: tolerancia_core::fault::Scope::All,
+    };
+    let cases = [spec.into()];
+    let begins = |seed: &u64| {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(*seed);
+        order::order(&cases, detectors, 1, 3, &mut rng)[0].detector == detectors[0]
+    };
+    (0..).find(begins).unwrap()
+}
 
 /// Interrupts an experiment that compares detectors in its first trial. Returns its report and what was asked for, in
 /// order.
 async fn interrupted(paper: &Paper) -> (Report, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let shutdown = CancellationToken::new();
+    let detectors = vec![DetectorKind::Consecutive, DetectorKind::Accrual];
     let args = ExperimentArgs {
-        detectors: vec![DetectorKind::Consecutive, DetectorKind::Accrual],
+        seed: Some(first(&detectors)),
+        detectors,
         ..args(dir.path())
     };
     let target = paper.serve().await;

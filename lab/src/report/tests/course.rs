@@ -26,6 +26,8 @@ pub(super) struct Course {
     pub verified: Verified,
     pub aborted: bool,
     pub failure: Option<String>,
+    /// Its end, milliseconds.
+    pub ended: u64,
     /// As arguments of the command.
     pub asked_for: Vec<DetectorKind>,
 }
@@ -81,7 +83,7 @@ impl Course {
                 ]
             })
             .collect();
-        let mut scenario = Scenario::all();
+        let mut scenario = Scenario::classic();
         scenario.faults.truncate(4);
         scenario.quick.trials = 1;
         Self {
@@ -118,6 +120,7 @@ impl Course {
             },
             aborted: false,
             failure: None,
+            ended: 6000,
             asked_for: Vec::new(),
         }
     }
@@ -157,6 +160,8 @@ impl Course {
             seed: None,
             out: PathBuf::from("out"),
             record: !self.asked_for.is_empty(),
+            junit: None,
+            summary: None,
             json: false,
         };
         let scenario = &self.scenario;
@@ -184,7 +189,7 @@ impl Course {
             scenario,
             seed: 7,
             started: stamp(0),
-            ended: stamp(6000),
+            ended: stamp(self.ended),
             target: &target,
             record: &self.record,
             transitions: &self.transitions,

@@ -1,55 +1,157 @@
 //! One entry of `faults`.
 
 use std::ops::Range;
+use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
+use tolerancia_core::ReplicaId;
 use tolerancia_core::fault::{Fault, FaultSpec, MAX_LATENCY_MS, Scope, check_all};
 use toml::Spanned;
 
-use super::super::{Case, FaultObjectives};
-use super::{FaultObjectivesTable, Placed, within};
+use super::super::{Case, FaultObjectives, Phase};
+use super::objectives::FaultObjectivesTable;
+use super::range::{Placed, within};
 
-/// The most replicas that a system can have.
-const MOST_INSTANCES: i64 = 7;
-
-#[derive(Deserialize)]
+/// What is broken in one trial: one fault, several `with` one another on one instance, or the same on several
+/// `instances`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "fault")]
 pub(super) struct FaultTable {
+    /// What is broken.
+    #[schemars(with = "FaultName")]
     fault: Spanned<String>,
+    /// latency: how long an answer sleeps, in milliseconds, ± 20 %; without it 500 to 1500 ms.
+    #[schemars(with = "Option<i64>", range(min = 1, max = 60_000))]
     latency_ms: Option<Spanned<i64>>,
+    /// intermittent: the probability that an answer is an error; without it 0.5.
+    #[schemars(with = "Option<f64>", range(min = 0.000_001, max = 1.0))]
     probability: Option<Spanned<f64>>,
+    /// incorrect: the product that is lied about, by all instances.
+    #[schemars(with = "Option<String>", length(min = 1))]
     product: Option<Spanned<String>>,
+    /// incorrect: a product for each of several instances.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1, max = 7))]
     products: Option<Spanned<Vec<Spanned<String>>>>,
+    /// latency and intermittent: which answers are affected; without it all.
+    #[schemars(with = "Option<ScopeName>")]
     scope: Option<Spanned<Scope>>,
+    /// Further faults of the same instance at the same time.
     #[serde(default)]
     with: Vec<WithTable>,
+    /// How many instances are hit at the same time; without it 1, or as many as there are products.
+    #[schemars(with = "Option<i64>", range(min = 1, max = 7))]
     instances: Option<Spanned<i64>>,
+    /// The number of the instance that is hit in every trial, or "random", the default: each in turn, in a random
+    /// order, so that it has rested when it is hit again.
+    #[schemars(with = "Option<Place>")]
+    instance: Option<Spanned<Place>>,
+    /// When a trial begins: at a "random" moment of a cycle of health checks, the default, or so many milliseconds after
+    /// the system was seen to be steady, 0 to 60,000.
+    #[schemars(with = "Option<Start>")]
+    phase: Option<Spanned<Start>>,
+    /// Milliseconds that the fault stays, from the moment that it is active, whether it is detected or not; without it,
+    /// as long after its detection as hold_ms says. Not for crash, which lasts until the process is started again.
+    #[schemars(with = "Option<i64>", range(min = 1, max = 600_000))]
+    duration_ms: Option<Spanned<i64>>,
+    /// What must hold for this fault, where that is not what [objectives] says.
     #[serde(default)]
     objectives: FaultObjectivesTable,
 }
 
 /// A further fault of the same instance.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "further_fault")]
 struct WithTable {
+    /// What is broken.
+    #[schemars(with = "FaultName")]
     fault: Spanned<String>,
+    /// latency: how long an answer sleeps, in milliseconds, ± 20 %; without it 500 to 1500 ms.
+    #[schemars(with = "Option<i64>", range(min = 1, max = 60_000))]
     latency_ms: Option<Spanned<i64>>,
+    /// intermittent: the probability that an answer is an error; without it 0.5.
+    #[schemars(with = "Option<f64>", range(min = 0.000_001, max = 1.0))]
     probability: Option<Spanned<f64>>,
+    /// incorrect: the product that is lied about, by all instances.
+    #[schemars(with = "Option<String>", length(min = 1))]
     product: Option<Spanned<String>>,
+    /// incorrect: a product for each of several instances.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1, max = 7))]
     products: Option<Spanned<Vec<Spanned<String>>>>,
+    /// latency and intermittent: which answers are affected; without it all.
+    #[schemars(with = "Option<ScopeName>")]
     scope: Option<Spanned<Scope>>,
 }
 
+/// The names of the faults, for the schema.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+#[allow(dead_code)]
+enum FaultName {
+    Crash,
+    Latency,
+    Intermittent,
+    Incorrect,
+    Freeze,
+    Stale,
+}
+
+/// The names of the scopes, for the schema.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+#[allow(dead_code)]
+enum ScopeName {
+    All,
+    Queries,
+    Health,
+}
+
+/// What is left to chance.
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Chance {
+    Random,
+}
+
+/// Which instance is hit.
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[serde(untagged, expecting = "instance is the number of one, or \"random\"")]
+#[schemars(inline)]
+enum Place {
+    Fixed(#[schemars(range(min = 1, max = 7))] i64),
+    Turn(Chance),
+}
+
+/// When a trial begins.
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[serde(untagged, expecting = "phase is a number of milliseconds, or \"random\"")]
+#[schemars(inline)]
+enum Start {
+    After(#[schemars(range(min = 0, max = 60_000))] i64),
+    Any(Chance),
+}
+
 impl FaultTable {
-    /// `objectives` are those of the scenario.
-    pub(super) fn check(self, objectives: FaultObjectives) -> Result<Case, Placed> {
+    /// `objectives` are those of the scenario, `replicas` the number that the system has at most.
+    pub(super) fn check(self, objectives: FaultObjectives, replicas: u8) -> Result<Case, Placed> {
         let given = self.instances.as_ref().map(Spanned::span);
         let products = self.products.as_ref().map(|products| products.get_ref().len());
         // A product each says how many there are.
         let default = products.and_then(|len| i64::try_from(len).ok()).unwrap_or(1);
-        let instances = within("instances", self.instances, default, 1..=MOST_INSTANCES)?;
+        let instances = within("instances", self.instances, default, 1..=replicas.into())?;
         let instances = usize::try_from(instances).unwrap_or(1);
         let span = self.fault.span();
+        let instance = place(self.instance, instances, replicas)?;
+        let phase = start(self.phase)?;
+        let duration_span = self.duration_ms.as_ref().map(Spanned::span);
+        let duration = match self.duration_ms {
+            None => None,
+            given => Some(within("duration_ms", given, 1, 1..=600_000)?.unsigned_abs()),
+        };
+        let further: Vec<Range<usize>> = self.with.iter().map(|with| with.fault.span()).collect();
         let first = WithTable {
             fault: self.fault,
             latency_ms: self.latency_ms,
@@ -68,10 +170,60 @@ impl FaultTable {
         for hit in &hits {
             check_all(hit).map_err(|message| (Some(span.clone()), message))?;
         }
-        Ok(Case {
+        let case = Case {
             hits,
+            instance,
+            phase,
+            duration: duration.map(Duration::from_millis),
             objectives: self.objectives.check(objectives)?,
-        })
+        };
+        if case.is_crash() {
+            if let Some(span) = further.into_iter().next() {
+                let message = "these overlap on one instance: a process that dies takes its other faults with it, so \
+                               crash stands alone";
+                return Err((Some(span), message.to_owned()));
+            }
+            if let Some(span) = duration_span {
+                let message = "a crash lasts until its process is started again: leave duration_ms out";
+                return Err((Some(span), message.to_owned()));
+            }
+        }
+        Ok(case)
+    }
+}
+
+/// The one instance that is hit, if it is always the same.
+fn place(given: Option<Spanned<Place>>, instances: usize, replicas: u8) -> Result<Option<ReplicaId>, Placed> {
+    let Some(given) = given else { return Ok(None) };
+    let span = given.span();
+    let Place::Fixed(number) = given.into_inner() else {
+        return Ok(None);
+    };
+    let number = within(
+        "instance",
+        Some(Spanned::new(span.clone(), number)),
+        1,
+        1..=replicas.into(),
+    )?;
+    if instances > 1 {
+        let message = format!("{instances} instances are hit at the same time: leave instance out");
+        return Err((Some(span), message));
+    }
+    let id = u8::try_from(number).map_err(|error| error.to_string());
+    let id = id.and_then(|number| ReplicaId::new(number).map_err(|error| error.to_string()));
+    id.map(Some).map_err(|message| (Some(span), message))
+}
+
+/// When a trial begins.
+fn start(given: Option<Spanned<Start>>) -> Result<Phase, Placed> {
+    let Some(given) = given else { return Ok(Phase::Random) };
+    let span = given.span();
+    match given.into_inner() {
+        Start::Any(Chance::Random) => Ok(Phase::Random),
+        Start::After(ms) => {
+            let ms = within("phase", Some(Spanned::new(span, ms)), 0, 0..=60_000)?;
+            Ok(Phase::After(Duration::from_millis(ms.unsigned_abs())))
+        }
     }
 }
 
