@@ -253,14 +253,27 @@ fn an_order_that_took_stock_twice_is_found_even_without_an_answer() {
         },
         reserve(0, "a", 5),
     ]);
-    // The same key again, under an id for another partition.
-    let again = reserve(1, "a", 5);
-    log.push(Message {
-        partition: 0,
-        offset: 2,
-        key: None,
-        payload: OrderEvent::new("test", again).to_bytes(),
-    });
+    // The same key again, under an id for another partition, which has a product of its own.
+    let other: ProductId = "PROD-002".parse().unwrap();
+    let there = [
+        Event::Restock {
+            product_id: other.clone(),
+            quantity: 100,
+        },
+        Event::Reserve {
+            order_id: order(1, "a"),
+            product_id: other,
+            quantity: 5,
+        },
+    ];
+    for (offset, event) in (0..).zip(there) {
+        log.push(Message {
+            partition: 1,
+            offset,
+            key: None,
+            payload: OrderEvent::new("test", event).to_bytes(),
+        });
+    }
     let truth = Truth::replay(&log);
     for answer in [
         OrderAnswer::Unknown,
