@@ -100,7 +100,8 @@ pub struct Answers {
     pub good_first: Option<u32>,
     /// Late or missing.
     pub late: u32,
-    /// How long before the report the last of those was noticed, nanoseconds; 0 where it is not known.
+    /// How long ago the last of those was noticed, nanoseconds; 0 where it is not known. Not only until it was reported:
+    /// where the host is busy, reports are late too.
     pub late_ago_ns: u64,
     /// Errors.
     pub failed: u32,

@@ -249,8 +249,9 @@ impl<'a> Voter<'a> {
             return;
         }
         let mut report = std::mem::take(&mut self.book);
+        self.arrival_ns = now_ns.saturating_add(self.model.report.draw(dice)).max(self.arrival_ns);
         for batch in report.iter_mut().filter(|batch| batch.answers.late > 0) {
-            batch.answers.late_ago_ns = now_ns.saturating_sub(batch.late_ns);
+            batch.answers.late_ago_ns = self.arrival_ns.saturating_sub(batch.late_ns);
         }
         let slot = if let Some(slot) = self.free.pop() {
             self.reports[slot] = report;
@@ -259,7 +260,6 @@ impl<'a> Voter<'a> {
             self.reports.push(report);
             self.reports.len() - 1
         };
-        self.arrival_ns = now_ns.saturating_add(self.model.report.draw(dice)).max(self.arrival_ns);
         queue.push(self.arrival_ns, Happening::Reported(slot));
     }
 

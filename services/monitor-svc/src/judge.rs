@@ -199,7 +199,9 @@ impl Judge {
             good: batch.good,
             good_first: batch.good_first,
             late: batch.late,
-            late_ago_ns: u64::from(batch.late_us_ago.unwrap_or(0)) * 1000,
+            late_ago_ns: batch
+                .late_us_ago
+                .map_or(0, |us| u64::from(us) * 1000 + made.age_ns(now_ns)),
             failed: batch.failed,
         };
         if let Some(change) = self.panel.answers(now_ns, instance, reporter, answers) {

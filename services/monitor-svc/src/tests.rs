@@ -112,6 +112,27 @@ async fn get(router: &Router, path: &str) -> (StatusCode, serde_json::Value) {
     (status, serde_json::from_slice(&body).unwrap())
 }
 
+/// Late answers that were noticed 10 ms apart are one miss, though the report of the second was 40 ms on its way.
+#[tokio::test]
+async fn a_report_that_is_late_itself_makes_no_miss_of_its_own() {
+    let last = |on_its_way_ms: u64| {
+        let (mut judge, _dir) = judge();
+        let now_ns = mono_ns();
+        for (on_its_way_ms, ago_ms) in [(0, 100), (0, 50), (on_its_way_ms, 0)] {
+            let mut record = report(vec![Batch {
+                late: 1,
+                late_us_ago: Some(ago_ms * 1000),
+                ..Batch::new(ReplicaId::new(2).unwrap())
+            }]);
+            record.mono_ns = now_ns - on_its_way_ms * 1_000_000;
+            judge.evidence(record);
+        }
+        judge.panel.on()
+    };
+    assert_eq!(last(40), 3, "two misses");
+    assert_eq!(last(0), 2, "three");
+}
+
 #[tokio::test]
 async fn a_reported_lie_is_a_verdict_that_says_why() {
     let (mut judge, _dir) = judge();

@@ -70,7 +70,7 @@ pub(crate) enum Evidence {
         /// How many of those came before the first that was not, if that is known.
         good_first: Option<u32>,
         late: u32,
-        /// Microseconds before the report was made at which the last of those was noticed, if that is known.
+        /// Microseconds before the report came at which the last of those was noticed, if that is known.
         late_us_ago: Option<u32>,
         failed: u32,
         lies: bool,
