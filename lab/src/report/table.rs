@@ -139,12 +139,7 @@ fn with_interval(times: Option<Times>) -> String {
             ci95: Some([low, high]),
             n,
             ..
-        }) if n >= TOO_FEW => format!(
-            "{} ({low:.0}–{high:.0}) / {} / {}",
-            whole(median),
-            whole(p95),
-            whole(max)
-        ),
+        }) if n >= TOO_FEW => format!("{} ({low:.0}–{high:.0})/{}/{}", whole(median), whole(p95), whole(max)),
         _ => millis(times),
     }
 }

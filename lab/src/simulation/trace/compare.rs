@@ -1,7 +1,7 @@
 //! Live times to detect beside simulated ones.
 
 use serde::Serialize;
-use tolerancia_core::detector::DetectorConfig;
+use tolerancia_core::detector::{DetectorConfig, DetectorKind};
 use tolerancia_core::fault::{Fault, FaultSpec};
 
 use super::{Trace, Trial};
@@ -54,6 +54,8 @@ pub(crate) fn compare(
 ) -> Vec<Agreement> {
     let mut all = Vec::new();
     let mut left = groups(&trace.faults);
+    // Trials come in random order; a reader wants them by fault, and one detector beside the other.
+    left.sort_by_cached_key(place);
     while let Some(first) = left.first().cloned() {
         let (same, others): (Vec<Group<'_>>, _) = left.into_iter().partition(|group| is_same(group, &first));
         left = others;
@@ -104,6 +106,23 @@ fn groups(faults: &[Trial]) -> Vec<Group<'_>> {
         group.sort_by_cached_key(|hit| name(&hit.faults));
     }
     groups
+}
+
+/// Where a trial comes among others: by its first fault, by its name, by its detector, of which the default is first.
+fn place(group: &Group<'_>) -> (usize, String, bool, usize) {
+    let first = group.first().and_then(|hit| hit.faults.first());
+    let fault = first.map_or(0, |spec| match spec.fault {
+        Fault::Crash => 0,
+        Fault::Latency { .. } => 1,
+        Fault::Intermittent { .. } => 2,
+        Fault::Incorrect { .. } => 3,
+        Fault::Freeze => 4,
+        Fault::Stale => 5,
+    });
+    let detector = group.first().map(|hit| hit.detector).unwrap_or_default();
+    let number = DetectorKind::ALL.iter().position(|kind| *kind == detector);
+    let is_other = detector != DetectorKind::default();
+    (fault, named(group), is_other, number.unwrap_or(0))
 }
 
 /// Until when a fault is surely active, or another one belongs to the same trial. A crash is never cleared.
@@ -216,15 +235,15 @@ mod tests {
             sizes,
             [
                 ("crash", "accrual", 2, 0),
-                ("incorrect", "accrual", 2, 1),
-                ("crash", "consecutive", 1, 1)
+                ("crash", "consecutive", 1, 1),
+                ("incorrect", "accrual", 2, 1)
             ]
         );
         assert_eq!(all[0].live.ttd_ms.median, Some(9.0));
         let ratio = all[0].agreement.expect("both have a median");
         assert!((0.3..3.0).contains(&ratio), "{ratio}");
-        assert_eq!(all[2].agreement, None);
-        assert_eq!(all[1].live.ttd_ms.median, None, "half of them were missed");
+        assert_eq!(all[1].agreement, None);
+        assert_eq!(all[2].live.ttd_ms.median, None, "half of them were missed");
     }
 
     fn compared(faults: Vec<Trial>) -> Vec<Agreement> {
