@@ -8,6 +8,10 @@ use tolerancia_wire::Problem;
 /// How long a connection may take to open. Everything is near; a longer wait hides a dead service.
 const CONNECT: Duration = Duration::from_secs(1);
 
+/// How long a connection is kept that nobody uses. The services close theirs after 10 s, and a request that is sent at the
+/// very moment fails without having been served: so they must not be the first.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// A client with kept-open HTTP/1.1 connections, as ordinary clients of the system have. Each request
 /// ends after `timeout`. Proxies from the environment are ignored: they would be measured too.
 #[must_use]
@@ -25,7 +29,7 @@ fn builder() -> reqwest::ClientBuilder {
         .no_proxy()
         .tcp_nodelay(true)
         .connect_timeout(CONNECT)
-        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_idle_timeout(IDLE)
 }
 
 fn build(builder: reqwest::ClientBuilder) -> reqwest::Client {
