@@ -12,6 +12,7 @@
 
 mod audit;
 mod told;
+mod words;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,6 +24,7 @@ use tolerancia_wire::record::OrderEvent;
 
 use audit::Audit;
 pub use told::{OrderAnswer, Told};
+use words::{answered, ids as listed, order_state, refusal, rejection, request, stock_or_none};
 
 /// The log, replayed.
 #[derive(Debug, Default)]
@@ -186,7 +188,8 @@ impl Truth {
             Told::Cancelled { order } => match self.ledger.order(*order).map(|order| order.state) {
                 Some(OrderState::Cancelled(_)) => None,
                 state => Some(Finding::Lost(format!(
-                    "the cancel of order {order} was acknowledged, the log has it as {state:?}"
+                    "the cancel of order {order} was acknowledged, in the log it is {}",
+                    order_state(state)
                 ))),
             },
         }
@@ -196,7 +199,8 @@ impl Truth {
         let truth = self.stocks.get(product).and_then(|versions| versions.get(&version));
         if truth != Some(&stock) {
             return Some(Finding::Wrong(format!(
-                "{product} at version {version}: the answer was {stock:?}, the log has {truth:?}"
+                "{product} at version {version}: the answer was {stock}, the log has {}",
+                stock_or_none(truth)
             )));
         }
         let known = known.filter(|&known| version < known)?;
@@ -209,12 +213,16 @@ impl Truth {
         let ids = self.orders_by_key.get(&key).map(Vec::as_slice).unwrap_or_default();
         let took = |id: &&OrderId| self.ledger.order(**id).is_some_and(holds_or_held);
         if ids.iter().filter(took).count() > 1 {
-            return Some(Finding::Doubled(format!("one order took stock as each of {ids:?}")));
+            return Some(Finding::Doubled(format!(
+                "one order took stock as each of {}",
+                listed(ids)
+            )));
         }
         match answer {
             OrderAnswer::Unknown => None,
             OrderAnswer::Conflict => Some(Finding::Wrong(format!(
-                "an order of {asked:?} was answered as if its key, which was new, stood for another one"
+                "an order of {} was answered as if its key, which was new, stood for another one",
+                request(asked)
             ))),
             OrderAnswer::Pending { order } => match self.asked_for(key, asked, order) {
                 Ok(None) => Some(Finding::Lost(format!(
@@ -228,7 +236,8 @@ impl Truth {
                     "order {order} was confirmed and is not in the log"
                 ))),
                 Ok(Some(OrderState::Rejected(reason))) => Some(Finding::Wrong(format!(
-                    "order {order} was confirmed, the log rejects it: {reason:?}"
+                    "order {order} was confirmed, the log rejects it: {}",
+                    rejection(reason)
                 ))),
                 Ok(Some(OrderState::Confirmed(at) | OrderState::Cancelled(at))) => {
                     let told = version.filter(|&told| told != at)?;
@@ -243,7 +252,8 @@ impl Truth {
                     "order {taken} was rejected, the log confirms it"
                 ))),
                 None if ids.is_empty() => Some(Finding::Wrong(format!(
-                    "an order of {asked:?} was rejected and is not in the log"
+                    "an order of {} was rejected and is not in the log",
+                    request(asked)
                 ))),
                 None => ids.iter().find_map(|&id| self.asked_for(key, asked, id).err()),
             },
@@ -254,7 +264,8 @@ impl Truth {
     fn asked_for(&self, key: u128, asked: &OrderRequest, order: OrderId) -> Result<Option<OrderState>, Finding> {
         if order.key_part() != key {
             return Err(Finding::Wrong(format!(
-                "an order of {asked:?} was answered with order {order}, which has another key"
+                "an order of {} was answered with order {order}, which has another key",
+                request(asked)
             )));
         }
         let Some(found) = self.ledger.order(order) else {
@@ -262,8 +273,10 @@ impl Truth {
         };
         if found.product != asked.product_id || found.quantity != asked.quantity {
             return Err(Finding::Wrong(format!(
-                "order {order} was of {asked:?}, the log has {} of {}",
-                found.quantity, found.product
+                "order {order} was of {}, the log has {} of {}",
+                request(asked),
+                found.quantity,
+                found.product
             )));
         }
         Ok(Some(found.state))
@@ -280,8 +293,9 @@ impl Truth {
         };
         (!right).then(|| {
             Finding::Wrong(format!(
-                "the cancel of order {order} was refused as {reason:?}, the log has it as {:?}",
-                found.state
+                "the cancel of order {order} was refused as {}, in the log it is {}",
+                refusal(reason),
+                order_state(Some(found.state))
             ))
         })
     }
@@ -308,7 +322,9 @@ fn judge_again(first: OrderAnswer, again: OrderAnswer) -> Option<Finding> {
     let same = first == again || matches!(first, Pending { .. } | Unknown) || again == Unknown;
     (!same).then(|| {
         Finding::Wrong(format!(
-            "an order, sent again, was first answered {first:?}, then {again:?}"
+            "an order, sent again, was first {}, then {}",
+            answered(first),
+            answered(again)
         ))
     })
 }

@@ -202,12 +202,7 @@ impl Dissent {
 
 impl std::fmt::Display for Dissent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let stock = |s: &Option<Stock>| {
-            s.map_or_else(
-                || "no such version".to_owned(),
-                |s| format!("available {} reserved {}", s.available, s.reserved),
-            )
-        };
+        let stock = |s: &Option<Stock>| s.map_or_else(|| "no such version".to_owned(), |s| s.to_string());
         match self {
             Self::Stock {
                 product,

@@ -210,17 +210,22 @@ fn report(args: &ExperimentArgs) -> Report {
     serde_json::from_slice(&std::fs::read(args.out.join("report.json")).unwrap()).unwrap()
 }
 
-#[tokio::test]
-async fn an_interruption_clears_every_fault_and_leaves_a_partial_report() {
-    let dir = tempfile::tempdir().unwrap();
-    let (paper, args, shutdown) = (Paper::default(), args(dir.path()), CancellationToken::new());
-    let target = paper.serve().await;
+/// Carries the experiment out until its first fault is injected, and interrupts it then.
+async fn interrupted(paper: &Paper, args: &ExperimentArgs) {
+    let (target, shutdown) = (paper.serve().await, CancellationToken::new());
     let interrupt = async {
         paper.injected.notified().await;
         shutdown.cancel();
     };
     let (outcome, ()) = tokio::join!(carry_out(args.clone(), target, shutdown.clone()), interrupt);
     assert_eq!(outcome.unwrap(), ExperimentOutcome::Aborted);
+}
+
+#[tokio::test]
+async fn an_interruption_clears_every_fault_and_leaves_a_partial_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let (paper, args) = (Paper::default(), args(dir.path()));
+    interrupted(&paper, &args).await;
     assert_eq!(paper.asked(), ["delete 1", "delete 2", "delete 3", "put"]);
     let report = report(&args);
     assert_eq!(report.verdict, Verdict::Aborted);

@@ -29,8 +29,21 @@ fn draw(out: &mut String, report: &Report) -> std::fmt::Result {
     log(out, report)
 }
 
-fn head(out: &mut String, report: &Report) -> std::fmt::Result {
+/// What was measured, and on what, in one line.
+pub(super) fn environment(report: &Report) -> String {
     let environment = &report.environment;
+    format!(
+        "{} replicas, detector {}, Kafka {}, database {}, {} cores, version {}",
+        environment.replicas,
+        cell(&environment.detector),
+        cell(&environment.kafka),
+        cell(&environment.database),
+        environment.cores,
+        cell(&environment.version)
+    )
+}
+
+fn head(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         out,
         "# Experiment {}: {}\n",
@@ -39,18 +52,13 @@ fn head(out: &mut String, report: &Report) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "{}, {:.1} s, seed {}. {} replicas, detector {}, Kafka {}, database {}, {} cores, version {}.\n",
+        "{}, {:.1} s, seed {}. {}.\n",
         cell(&report.started_at),
         report.duration_s,
         report.seed,
-        environment.replicas,
-        cell(&environment.detector),
-        cell(&environment.kafka),
-        cell(&environment.database),
-        environment.cores,
-        cell(&environment.version)
+        environment(report)
     )?;
-    let host = &environment.host;
+    let host = &report.environment.host;
     let memory = host.memory_mib.map(|mib| format!("{:.1} GiB", mib as f64 / 1024.0));
     let known = [host.cpu.clone(), memory, host.os.clone(), host.kernel.clone()];
     let known: Vec<String> = known.into_iter().flatten().collect();

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::few::caveats;
-use super::markdown::cell;
+use super::markdown::{cell, environment};
 use super::model::{FaultReport, Objective, Phase, Report};
 use super::table::verdict;
 use super::{CLIENTS, Times, between, ms, percent, short};
@@ -205,19 +205,13 @@ fn about(out: &mut String, report: &Report) -> std::fmt::Result {
     } else {
         writeln!(out, "The log was not read.")?;
     }
-    let environment = &report.environment;
     writeln!(
         out,
-        "\nStarted at {}, {:.1} s, seed {}; {} replicas, detector {}, Kafka {}, database {}, {} cores, version {}.\n",
+        "\nStarted at {}, {:.1} s, seed {}; {}.\n",
         cell(&report.started_at),
         report.duration_s,
         report.seed,
-        environment.replicas,
-        cell(&environment.detector),
-        cell(&environment.kafka),
-        cell(&environment.database),
-        environment.cores,
-        cell(&environment.version)
+        environment(report)
     )?;
     // Indented it is code, whatever is in it.
     writeln!(out, "    {}", report.repeat.replace(char::is_control, " "))

@@ -13,6 +13,12 @@ pub struct Stock {
     pub reserved: u64,
 }
 
+impl std::fmt::Display for Stock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "available {} reserved {}", self.available, self.reserved)
+    }
+}
+
 /// A stock together with the offset of the event that produced it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versioned {

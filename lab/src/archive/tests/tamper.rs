@@ -50,7 +50,7 @@ fn a_changed_answer_is_named() {
         &verified,
         ANSWERS,
         Some(4),
-        "PROD-001 at version 1: the answer was Stock { available: 96, reserved: 5 }",
+        "PROD-001 at version 1: the answer was available 96 reserved 5",
     );
     has(
         &verified,

@@ -12,14 +12,8 @@ fn checks(report: &Report) -> Vec<(&str, Option<usize>, bool)> {
 #[tokio::test]
 async fn the_steady_state_is_checked_before_a_trial() {
     let dir = tempfile::tempdir().unwrap();
-    let (paper, args, shutdown) = (Paper::default(), args(dir.path()), CancellationToken::new());
-    let target = paper.serve().await;
-    let interrupt = async {
-        paper.injected.notified().await;
-        shutdown.cancel();
-    };
-    let (outcome, ()) = tokio::join!(carry_out(args.clone(), target, shutdown.clone()), interrupt);
-    assert_eq!(outcome.unwrap(), ExperimentOutcome::Aborted);
+    let (paper, args) = (Paper::default(), args(dir.path()));
+    interrupted(&paper, &args).await;
     assert_eq!(
         checks(&report(&args)),
         [("baseline", None, true), ("before", Some(1), true)]

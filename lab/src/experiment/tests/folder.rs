@@ -13,14 +13,8 @@ async fn an_interruption_leaves_a_partial_folder() {
     std::fs::write(args.summary.as_ref().unwrap(), "what was said before\n").unwrap();
     std::fs::create_dir_all(&args.out).unwrap();
     std::fs::write(args.out.join(LOG), "an older log").unwrap();
-    let (paper, shutdown) = (Paper::default(), CancellationToken::new());
-    let target = paper.serve().await;
-    let interrupt = async {
-        paper.injected.notified().await;
-        shutdown.cancel();
-    };
-    let (outcome, ()) = tokio::join!(carry_out(args.clone(), target, shutdown.clone()), interrupt);
-    assert_eq!(outcome.unwrap(), ExperimentOutcome::Aborted);
+    let paper = Paper::default();
+    interrupted(&paper, &args).await;
 
     let report = report(&args);
     let files = report.files.unwrap();
