@@ -61,7 +61,7 @@ RUN ["tolerancia", "--version"]
 ENV BIND=0.0.0.0 \
     DATA_DIR=/data
 WORKDIR /data
-EXPOSE 5001 5002 5003 5004 5005 5006
+EXPOSE 5001 5002 5003 5004 5005 5006 5007
 
 # Said, although it is the default: without it Docker takes any signal from `docker kill` for the order to stop, and
 # does not restart the container afterwards.

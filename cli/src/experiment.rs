@@ -12,12 +12,12 @@ use tolerancia_wire::core::ReplicaId;
 use tolerancia_wire::health::Health;
 use tolerancia_wire::status::SystemStatus;
 
-use crate::http;
 use crate::outcome::{DONE, Failure, INTERRUPTED, NO, Outcome};
 use crate::signals::{self, Signals};
 use crate::supervisor::log::Log;
 use crate::supervisor::{Start, Supervisor, spec};
 use crate::up::{Backends, DEFAULT_REPLICAS, NAME_WIDTH, Place};
+use crate::{guard, http};
 
 /// How long an own system may take to become ready.
 const READY: Duration = Duration::from_secs(120);
@@ -41,12 +41,24 @@ pub struct ExperimentCommand {
 
     #[command(flatten)]
     backends: Backends,
+
+    /// Measure the system that is up, or nothing: start none.
+    #[arg(long)]
+    running: bool,
+
+    /// Stop at the end of standard input as at Ctrl-C, for a program that starts this one: should it die, the faults are
+    /// cleared all the same.
+    #[arg(long)]
+    stop_with_stdin: bool,
 }
 
 /// Carries the experiment out. A system that is up on the ports is used and left running; otherwise one is
 /// started in a temporary directory and stopped at the end.
 pub async fn run(mut args: ExperimentCommand) -> Outcome {
     let signals = signals::watch()?;
+    if args.stop_with_stdin {
+        guard::stop_at_end_of_stdin(signals.stop.clone());
+    }
     // A mistake in the scenario is told before anything is started.
     args.lab.check().map_err(|error| Failure::cannot(error.to_string()))?;
     let plan = args.lab.plan().map_err(|error| Failure::cannot(error.to_string()))?;
@@ -57,6 +69,10 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
     };
     let announced = target(&args, ports)?;
     experiment::announce(&mut args.lab, &announced, None).map_err(|error| Failure::cannot(error.to_string()))?;
+    let tell = |lab: &mut experiment::ExperimentArgs, failure: &Failure| {
+        let told = experiment::announce(lab, &announced, Some(failure.message.clone()));
+        told.map_err(|error| Failure::cannot(format!("{}; {error}", failure.message)))
+    };
     let up = match running(ports).await? {
         // Its ports depend on its replicas: one that the scenario is not about is to be found too, and told.
         None if ports.replicas != given.replicas => running(given).await?,
@@ -65,8 +81,7 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
     match up {
         Some((replicas, detector)) => {
             if let Err(failure) = can_be_used(&plan, replicas, ports) {
-                let told = experiment::announce(&mut args.lab, &announced, Some(failure.message.clone()));
-                told.map_err(|error| Failure::cannot(format!("{}; {error}", failure.message)))?;
+                tell(&mut args.lab, &failure)?;
                 return Err(failure);
             }
             ports.replicas = replicas;
@@ -87,14 +102,22 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
             }
             outcome
         }
+        None if args.running => {
+            let failure = Failure::cannot(format!(
+                "no system is up on port {} and following, or not all of it answers: `tolerancia up` starts one, its log \
+                 says what is missing",
+                given.base
+            ));
+            tell(&mut args.lab, &failure)?;
+            Err(failure)
+        }
         None => {
             let mut lab = args.lab.clone();
             let mut begun = false;
             let outcome = on_own_system(args, ports, parameters(plan), &signals, &mut begun).await;
             // From then on the experiment reports for itself.
             if let (Err(failure), false) = (&outcome, begun) {
-                let told = experiment::announce(&mut lab, &announced, Some(failure.message.clone()));
-                told.map_err(|error| Failure::cannot(format!("{}; {error}", failure.message)))?;
+                tell(&mut lab, failure)?;
             }
             outcome
         }
@@ -267,7 +290,9 @@ async fn measure(args: ExperimentCommand, ports: Ports, signals: &Signals) -> Ou
 
 fn target(args: &ExperimentCommand, ports: Ports) -> Result<Target, Failure> {
     let at = |port: u16| format!("http://127.0.0.1:{port}");
-    let kafka = args.backends.kafka();
+    // A child of the system has the embedded broker's address in its environment.
+    let embedded = spec::bus(None, ports)?.bootstrap;
+    let kafka = args.backends.kafka().filter(|kafka| *kafka != embedded);
     Ok(Target {
         voter_url: at(ports.voter()),
         orders_url: at(ports.orders()),

@@ -8,7 +8,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client for services of this host or a near one: no proxy in between.
 pub fn client() -> reqwest::Client {
-    tolerancia_lab::http::client(TIMEOUT)
+    tolerancia_client::http::client(TIMEOUT)
 }
 
 /// The innermost cause, which says what happened: `Connection refused`, not `error sending request`.

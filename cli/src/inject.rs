@@ -7,7 +7,7 @@ mod stopped;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tolerancia_lab::inject::{self, InjectError};
+use tolerancia_client::inject::{self, InjectError};
 use tolerancia_wire::core::{ProductId, ReplicaId};
 use tolerancia_wire::fault::{Fault, FaultSpec, Scope};
 

@@ -18,6 +18,8 @@ pub enum Service {
     MonitorSvc(tolerancia_monitor_svc::Args),
     /// Answer inventory queries by majority vote.
     VoterSvc(tolerancia_voter_svc::Args),
+    /// Serve the live page: verdicts, votes, faults and experiments.
+    Dashboard(tolerancia_dashboard::Args),
     /// Serve the embedded Kafka-compatible broker.
     #[cfg(feature = "embedded")]
     Broker(crate::broker::BrokerArgs),
@@ -47,6 +49,10 @@ impl Service {
             Self::VoterSvc(args) => {
                 log(name::VOTER, args.service.log_format);
                 tolerancia_voter_svc::run(args, shutdown).await?;
+            }
+            Self::Dashboard(args) => {
+                log(name::DASHBOARD, args.service.log_format);
+                tolerancia_dashboard::run(args, shutdown).await?;
             }
             #[cfg(feature = "embedded")]
             Self::Broker(args) => {

@@ -11,7 +11,7 @@ use tolerancia_wire::core::ReplicaId;
 use crate::outcome::{DONE, Failure, Outcome};
 use crate::signals::{self, Signals};
 use crate::supervisor::log::Log;
-use crate::supervisor::spec::{self, MAX_BASE_PORT, System};
+use crate::supervisor::spec::{self, Dashboard, MAX_BASE_PORT, System};
 use crate::supervisor::{Start, Supervisor};
 
 /// Room for `inventory-svc/1` in the log.
@@ -37,6 +37,18 @@ pub struct UpArgs {
 
     #[command(flatten)]
     backends: Backends,
+
+    /// Whether the system has a dashboard, the live page: on or off.
+    #[arg(long, env = "DASHBOARD", default_value = "on", num_args = 1, hide_possible_values = true, value_parser = BoolishValueParser::new())]
+    dashboard: bool,
+
+    /// Where experiments that are started from the dashboard leave their folders; it shows those that are there.
+    #[arg(long, env = "RESULTS_DIR", value_name = "DIR", default_value = "results")]
+    results_dir: PathBuf,
+
+    /// Scenario files that the dashboard offers; without such a directory it offers `classic`.
+    #[arg(long, env = "SCENARIOS_DIR", value_name = "DIR", default_value = "scenarios")]
+    scenarios_dir: PathBuf,
 }
 
 /// So many replicas, where nothing says otherwise.
@@ -98,7 +110,7 @@ impl Backends {
         self.postgres.as_deref().filter(|text| !text.trim().is_empty())
     }
 
-    /// A system on these, with fault injection.
+    /// A system on these, with fault injection and without a dashboard.
     ///
     /// # Errors
     /// When there is no Kafka in this build and none is given, or a variable does not fit.
@@ -117,6 +129,7 @@ impl Backends {
             fault_injection: true,
             fault_token: None,
             postgres: self.postgres().map(str::to_owned),
+            dashboard: None,
             parameters: Vec::new(),
         })
     }
@@ -129,6 +142,10 @@ pub async fn run(args: UpArgs) -> Outcome {
     let mut system = args.backends.system(args.data_dir, args.place.ports())?;
     system.fault_injection = args.fault_injection;
     system.fault_token = args.fault_token;
+    system.dashboard = args.dashboard.then_some(Dashboard {
+        results_dir: args.results_dir,
+        scenarios_dir: args.scenarios_dir,
+    });
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (log, writer) = Log::to(std::io::stderr(), colour, NAME_WIDTH);
     let outcome = serve(system, &log, &signals, began).await;
@@ -161,6 +178,9 @@ fn table(system: &System) -> String {
     let mut lines = Vec::new();
     let mut line =
         |name: &str, port: u16, job: &str| lines.push(format!("  {name:<16} http://127.0.0.1:{port:<6} {job}"));
+    if system.dashboard.is_some() {
+        line("dashboard", ports.dashboard(), "the live page: open it in a browser");
+    }
     line("orders-svc", ports.orders(), "POST /orders, POST /orders/{id}/cancel");
     line("voter-svc", ports.voter(), "GET /inventory, GET /voting-stats");
     line(

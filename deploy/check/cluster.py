@@ -120,6 +120,7 @@ class System:
         for subcommand, name in SERVICES.items():
             found += [f"{name}: {text}" for text in self.workload(subcommand, self.workloads()[name])]
         found += self.replicas()
+        found += self.page()
         found += self.services()
         found += self.policies()
         return found
@@ -169,7 +170,7 @@ class System:
             ]
         if ("POSTGRES_URL" in environment) != (subcommand in ("monitor-svc", "orders-svc")):
             found.append("POSTGRES_URL is for the monitor and orders, and for them only")
-        injectable = self.faults and subcommand in ("inventory-svc", "monitor-svc")
+        injectable = self.faults and subcommand in ("inventory-svc", "monitor-svc", "dashboard")
         if injectable and (environment.get("FAULT_INJECTION") != "on" or "FAULT_TOKEN" not in environment):
             found.append("FAULT_INJECTION on with a FAULT_TOKEN is expected in this overlay")
         if not injectable and environment.get("FAULT_INJECTION") != "off":
@@ -207,6 +208,18 @@ class System:
         for name, budget in budgets.items():
             if name not in self.workloads() or not selects(budget["selector"], self.workloads()[name]):
                 found.append(f"PodDisruptionBudget {name}: its selector finds no pods of {name}")
+        return found
+
+    def page(self) -> list[str]:
+        """The dashboard: whom it asks, and that it starts nothing."""
+        found = []
+        environment = self.environments()["dashboard"]
+        for subcommand, name in SERVICES.items():
+            variable, url = f"{name.upper()}_URL", f"http://{name}:{self.facts.port(subcommand)}"
+            if name in ("monitor", "voter", "orders") and environment.get(variable) != url:
+                found.append(f"dashboard: {variable} is {environment.get(variable)!r}, the Service is {url!r}")
+        if environment.get("EXPERIMENTS") != "off":
+            found.append("dashboard: EXPERIMENTS is not off: an experiment is for systems on one host")
         return found
 
     def services(self) -> list[str]:
@@ -249,18 +262,22 @@ class System:
             selector = policy["spec"]["podSelector"]
             if selector and not any(selects(selector, w) for w in self.workloads().values()):
                 found.append(f"NetworkPolicy {policy['metadata']['name']}: its selector finds no pods")
-        ask = {(asker, way) for asker in ("monitor", "voter") for way in ("Ingress", "Egress")}
-        for asker, way in sorted(ask):
-            if not self.lets(policies, asker, way):
-                found.append(f"NetworkPolicy: {way} of {asker} to the replicas is not allowed")
+        ask = [(asker, "inventory") for asker in ("dashboard", "monitor", "voter")]
+        ask += [("dashboard", asked) for asked in ("monitor", "orders", "voter")]
+        for asker, asked in ask:
+            found += [
+                f"NetworkPolicy: {way} of {asker} to {asked} is not allowed"
+                for way in ("Egress", "Ingress")
+                if not self.lets(policies, asker, asked, way)
+            ]
         return found
 
-    def lets(self, policies: list[dict], asker: str, way: str) -> bool:
-        """Whether a policy lets the asker out to, or in at, the replicas' port."""
-        asker_pods, replicas = self.workloads()[asker], self.workloads()["inventory"]
-        here, there = (asker_pods, replicas) if way == "Egress" else (replicas, asker_pods)
+    def lets(self, policies: list[dict], asker: str, asked: str, way: str) -> bool:
+        """Whether a policy lets the asker out to, or in at, the port of the asked."""
+        asker_pods, asked_pods = self.workloads()[asker], self.workloads()[asked]
+        here, there = (asker_pods, asked_pods) if way == "Egress" else (asked_pods, asker_pods)
         key, peers = ("egress", "to") if way == "Egress" else ("ingress", "from")
-        port = pod(replicas)["containers"][0]["ports"][0]["containerPort"]
+        port = pod(asked_pods)["containers"][0]["ports"][0]["containerPort"]
         return any(
             selects(policy["spec"]["podSelector"], here)
             and any(

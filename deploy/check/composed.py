@@ -19,6 +19,7 @@ OTHER = {
     "KAFKA_HOST_PORT": "19999",
     "LOG_FORMAT": "json",
     "RUST_LOG": "debug",
+    "DASHBOARD_HOSTS": "other.example.org",
 }
 
 
@@ -28,7 +29,7 @@ def check(facts: Facts) -> list[str]:
     if not resolved:
         return refused
     services = resolved["services"]
-    names = [*(f"inventory-{n}" for n in range(1, REPLICAS + 1)), "monitor", "voter", "orders"]
+    names = [*(f"inventory-{n}" for n in range(1, REPLICAS + 1)), "monitor", "voter", "orders", "dashboard"]
     missing = sorted({*names, "kafka", "postgres"} - services.keys())
     if missing:
         return [*refused, f"{FILE}: there is no service {', '.join(missing)}"]
@@ -109,7 +110,7 @@ def ours(facts: Facts, services: dict, name: str) -> list[str]:
             found.append(f"INSTANCE_ID is {environment.get('INSTANCE_ID')!r}")
         if volumes != [("volume", name, "/data")]:
             found.append(f"a volume of its own named {name} at /data is expected, not {volumes}")
-    injectable = base in ("inventory", "monitor")
+    injectable = base in ("inventory", "monitor", "dashboard")
     if injectable and (environment.get("FAULT_INJECTION") != "on" or "FAULT_TOKEN" not in environment):
         found.append("FAULT_INJECTION is not on, or FAULT_TOKEN is not passed on")
     if not injectable and environment.get("FAULT_INJECTION", "off") != "off":
@@ -117,9 +118,25 @@ def ours(facts: Facts, services: dict, name: str) -> list[str]:
     stored = base in ("monitor", "orders")
     if stored != ("POSTGRES_URL" in environment) or stored != ("database" in (service.get("networks") or {})):
         found.append("POSTGRES_URL and the network `database` are for the monitor and orders, and for them only")
+    if base == "dashboard":
+        found += page(facts, environment)
+        # It waits for nobody.
+        return found
     for needed in ["kafka", *(["postgres"] if stored else [])]:
         if (service.get("depends_on") or {}).get(needed, {}).get("condition") != "service_healthy":
             found.append(f"depends_on: {needed} with condition service_healthy is missing")
+    return found
+
+
+def page(facts: Facts, environment: dict) -> list[str]:
+    """The dashboard: whom it asks, and that it starts nothing."""
+    found = []
+    for subcommand, name in SERVICES.items():
+        variable, url = f"{name.upper()}_URL", f"http://{name}:{facts.port(subcommand, replicas=REPLICAS)}"
+        if name in ("monitor", "voter", "orders") and environment.get(variable) != url:
+            found.append(f"{variable} is {environment.get(variable)!r}, not {url!r}")
+    if environment.get("EXPERIMENTS") != "off":
+        found.append("EXPERIMENTS is not off: the services are not on its loopback")
     return found
 
 

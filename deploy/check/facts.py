@@ -12,6 +12,7 @@ SERVICES = {
     "monitor-svc": "monitor",
     "voter-svc": "voter",
     "orders-svc": "orders",
+    "dashboard": "dashboard",
 }
 # librdkafka's properties: any name.
 KAFKA_PROPERTY = "KAFKA_PROP_"
@@ -35,7 +36,7 @@ class Facts:
         """The port of a service whose PORT is not set, as `Ports` in config.rs computes it."""
         if subcommand == "inventory-svc":
             return self.base_port + instance - 1
-        place = ["monitor-svc", "voter-svc", "orders-svc"].index(subcommand)
+        place = ["monitor-svc", "voter-svc", "orders-svc", "dashboard"].index(subcommand)
         return self.base_port + replicas + place
 
     def unknown(self, subcommand: str, names: set[str]) -> list[str]:
@@ -71,6 +72,7 @@ def read(root: Path) -> Facts:
         ("monitor", r"self\.base \+ self\.replicas"),
         ("voter", r"self\.monitor\(\) \+ 1"),
         ("orders", r"self\.monitor\(\) \+ 2"),
+        ("dashboard", r"self\.monitor\(\) \+ 3"),
     ]:
         find(config, rf"(fn {place}\(self\) -> u16 \{{\s*{rule})", f"the port of {place}")
 

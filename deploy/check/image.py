@@ -64,7 +64,7 @@ def final(stage: list[Instruction], facts: Facts) -> list[str]:
     if environment.get("BIND") != "0.0.0.0":
         findings.append("ENV BIND is not 0.0.0.0: nobody outside of the container could connect")
     ports = {facts.port("inventory-svc", n) for n in (1, 2, 3)}
-    ports |= {facts.port(s) for s in ("monitor-svc", "voter-svc", "orders-svc")}
+    ports |= {facts.port(s) for s in facts.environment if s != "inventory-svc"}
     exposed = {int(port) for port in last.get("EXPOSE", "").split()}
     if exposed != ports:
         findings.append(f"EXPOSE {sorted(exposed)}: the services listen on {sorted(ports)}")

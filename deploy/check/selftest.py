@@ -55,7 +55,8 @@ MUTATIONS = [
         'env = "BASE_PORT", default_value_t = 6001',
         "published ports are",
     ),
-    Mutation("program", CONFIG, "self.monitor() + 2", "self.monitor() + 3", "the port of orders is not where it was"),
+    Mutation("program", CONFIG, "self.monitor() + 2", "self.monitor() + 4", "the port of orders is not where it was"),
+    Mutation("program", CONFIG, "self.monitor() + 3", "self.monitor() + 4", "the port of dashboard is not where it was"),
     Mutation("image", "Cargo.toml", '\nversion = "', '\nversion = "9.', "image.version is not 9."),
     Mutation("kubernetes", "Cargo.toml", '\nversion = "', '\nversion = "9.', "the version is 9."),
     # The image.
@@ -69,6 +70,7 @@ MUTATIONS = [
         "without tini",
     ),
     Mutation("image", "Dockerfile", "FROM debian:bookworm-slim", "FROM debian:latest", "DL3007"),
+    Mutation("image", "Dockerfile", " 5006 5007", " 5006", "the services listen on"),
     Mutation("image", "Dockerfile", "WORKDIR /src", "WORKDIR src", "DL3000"),
     Mutation("image", "Dockerfile", "DATA_DIR=/data", "DATA=/data", "ENV DATA: "),
     Mutation("image", ".dockerignore", "!lab\n", "", "lab is left out, but copied"),
@@ -134,6 +136,15 @@ MUTATIONS = [
         'test: [CMD, healthcheck, "5006"]',
         'test: [CMD, healthcheck, "5005"]',
         "does not ask port 5006",
+    ),
+    Mutation("compose", "docker-compose.yml", "http://voter:5005", "http://voter:5004", "dashboard: VOTER_URL is"),
+    Mutation("compose", "docker-compose.yml", '      EXPERIMENTS: "off"\n', "", "dashboard: EXPERIMENTS is not off"),
+    Mutation(
+        "compose",
+        "docker-compose.yml",
+        'command: [dashboard]\n    environment:\n      <<: [*environment, *faults]',
+        'command: [dashboard]\n    environment:\n      <<: *environment',
+        "dashboard: FAULT_INJECTION is not on",
     ),
     Mutation("compose", "docker-compose.yml", "    internal: true\n", "", "`database` is not internal"),
     Mutation(
@@ -227,10 +238,27 @@ MUTATIONS = [
     Mutation(
         "kubernetes",
         f"{K8S}/network-policies.yaml",
-        "values: [monitor, voter] }\n  policyTypes: [Egress]",
-        "values: [monitor] }\n  policyTypes: [Egress]",
+        "values: [dashboard, monitor, voter] }\n  policyTypes: [Egress]",
+        "values: [dashboard, monitor] }\n  policyTypes: [Egress]",
         "Egress of voter",
     ),
+    Mutation(
+        "kubernetes",
+        f"{K8S}/network-policies.yaml",
+        "  name: services\nspec:\n  podSelector:\n    matchLabels: { app.kubernetes.io/name: tolerancia }\n    matchExpressions:\n"
+        "      - { key: app.kubernetes.io/component, operator: In, values: [monitor, orders, voter] }",
+        "  name: services\nspec:\n  podSelector:\n    matchLabels: { app.kubernetes.io/name: tolerancia }\n    matchExpressions:\n"
+        "      - { key: app.kubernetes.io/component, operator: In, values: [monitor, voter] }",
+        "Ingress of dashboard to orders",
+    ),
+    Mutation(
+        "kubernetes",
+        f"{K8S}/dashboard.yaml",
+        'name: EXPERIMENTS, value: "off"',
+        'name: EXPERIMENTS, value: "on"',
+        "EXPERIMENTS is not off",
+    ),
+    Mutation("kubernetes", f"{K8S}/dashboard.yaml", "http://orders:5006", "http://orders", "ORDERS_URL is"),
     Mutation(
         "kubernetes",
         f"{K8S}/inventory.yaml",
@@ -266,7 +294,7 @@ def run(root: Path, check: Check) -> int:
         for part in COPIED:
             source = root / part
             if source.is_dir():
-                shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("target", "__pycache__"))
+                shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("target", "__pycache__", "node_modules"))
             else:
                 shutil.copy2(source, copy / part)
         known = check(copy)

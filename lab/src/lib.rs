@@ -2,7 +2,6 @@
 //!
 //! | module | job |
 //! | --- | --- |
-//! | [`inject`] | breaks and mends one replica |
 //! | [`load`] | requests on a schedule that waits for nobody, and their latencies |
 //! | [`scenario`] | what an experiment does, as a file |
 //! | [`experiment`] | carries a scenario out and always cleans up |
@@ -21,8 +20,6 @@ pub mod archive;
 pub mod comparison;
 pub mod console;
 pub mod experiment;
-pub mod http;
-pub mod inject;
 pub mod load;
 pub mod oracle;
 pub mod report;

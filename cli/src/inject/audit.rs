@@ -1,6 +1,7 @@
 //! Telling the monitor's audit what was done to a replica, so that it can say how long detection and recovery took.
 
-use tolerancia_lab::{console, inject};
+use tolerancia_client::inject;
+use tolerancia_lab::console;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::Activation;
 use tolerancia_wire::fault::ActiveFault;

@@ -1,6 +1,6 @@
 //! Finding the process of a replica that is stopped and cannot answer for itself.
 
-use tolerancia_lab::inject;
+use tolerancia_client::inject;
 use tolerancia_service::config::name;
 use tolerancia_wire::core::ReplicaId;
 

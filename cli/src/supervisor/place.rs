@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tolerancia_service::config::name;
+
 use super::spec::Spec;
 use crate::outcome::Failure;
 
@@ -88,18 +90,23 @@ pub async fn ports_are_free(specs: &[Spec]) -> Result<(), Failure> {
     loop {
         let taken: Vec<_> = specs
             .iter()
-            .filter_map(|spec| {
-                let error = TcpListener::bind((Ipv4Addr::LOCALHOST, spec.port)).err()?;
-                Some(format!("{} for {} ({error})", spec.port, spec.name))
-            })
+            .filter_map(|spec| Some((spec, TcpListener::bind((Ipv4Addr::LOCALHOST, spec.port)).err()?)))
             .collect();
         if taken.is_empty() {
             return Ok(());
         }
         if tokio::time::Instant::now() >= deadline {
+            let without = match taken.as_slice() {
+                [(spec, _)] if spec.name == name::DASHBOARD => ", or do without the page with --dashboard off",
+                _ => "",
+            };
+            let list: Vec<_> = taken
+                .iter()
+                .map(|(spec, error)| format!("{} for {} ({error})", spec.port, spec.name))
+                .collect();
             return Err(Failure::cannot(format!(
-                "these ports cannot be had: {}. Stop what listens there, or choose others with --base-port",
-                taken.join(", ")
+                "these ports cannot be had: {}. Stop what listens there, or choose others with --base-port{without}",
+                list.join(", ")
             )));
         }
         tokio::time::sleep(PAUSE).await;

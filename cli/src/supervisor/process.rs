@@ -22,8 +22,6 @@ use super::place::pids_file;
 use super::spec::Spec;
 use crate::guard;
 
-/// How long a process may take to stop in order.
-const GRACE: Duration = Duration::from_secs(5);
 /// How long the last lines of a process that ended are waited for.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -201,7 +199,7 @@ impl Keeper {
             exit = running.child.wait() => exit,
             () = get_ready => unreachable!("it waits for ever"),
             () = self.stop.cancelled() => {
-                running.end(&self.context.kill).await;
+                running.end(self.spec.grace, &self.context.kill).await;
                 return None;
             }
         };
@@ -302,14 +300,14 @@ impl Running {
         })
     }
 
-    /// Asks the process to stop, and insists after a while or when `kill` says so.
-    async fn end(mut self, kill: &CancellationToken) {
+    /// Asks the process to stop, and insists after `grace` or when `kill` says so.
+    async fn end(mut self, grace: Duration, kill: &CancellationToken) {
         // A stopped process would never see the request.
         self.signal(Signal::CONT);
         self.signal(Signal::TERM);
         tokio::select! {
             _ = self.child.wait() => {}
-            () = tokio::time::sleep(GRACE) => self.kill().await,
+            () = tokio::time::sleep(grace) => self.kill().await,
             () = kill.cancelled() => self.kill().await,
         }
         self.finish_log().await;

@@ -1,6 +1,7 @@
 //! What the system consists of: which processes, in which order, with which arguments and environment.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser as _;
 use tolerancia_bus::BusConfig;
@@ -16,6 +17,11 @@ pub const BROKER: &str = "broker";
 pub const BROKER_OFFSET: u16 = 91;
 /// The highest base port that leaves room for the broker's.
 pub const MAX_BASE_PORT: u16 = u16::MAX - BROKER_OFFSET;
+
+/// How long a process may take to stop in order.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long the dashboard may: an experiment that it has started clears its faults first, for which it gets 10 s.
+const DASHBOARD_GRACE: Duration = Duration::from_secs(15);
 
 /// A system on this host.
 #[derive(Debug, Clone)]
@@ -34,8 +40,19 @@ pub struct System {
     pub fault_token: Option<String>,
     /// PostgreSQL; none: SQLite files in the data directory.
     pub postgres: Option<String>,
+    /// The page about it, if it is to have one.
+    pub dashboard: Option<Dashboard>,
     /// Further variables of all services, which know what of it is theirs. They take the place of the supervisor's own.
     pub parameters: Vec<(&'static str, String)>,
+}
+
+/// What the page shows and starts besides the system.
+#[derive(Debug, Clone)]
+pub struct Dashboard {
+    /// The folders of experiments.
+    pub results_dir: PathBuf,
+    /// The scenarios to choose from.
+    pub scenarios_dir: PathBuf,
 }
 
 /// One process of the system.
@@ -53,6 +70,8 @@ pub struct Spec {
     pub env: Vec<(&'static str, Option<String>)>,
     /// How to see that it is ready.
     pub probe: Probe,
+    /// How long it may take to stop in order.
+    pub grace: Duration,
 }
 
 /// The services' reading of the environment, for what the supervisor and the laboratory share with them.
@@ -101,6 +120,8 @@ impl System {
         }
         specs.push(self.service(3, name::MONITOR, None, ports.monitor()));
         specs.push(self.service(3, name::VOTER, None, ports.voter()));
+        // The last: an experiment that it has started needs all the others to clean up.
+        specs.extend(self.dashboard.as_ref().map(|dashboard| self.page(dashboard)));
         specs
     }
 
@@ -113,7 +134,23 @@ impl System {
             args: self.args(BROKER, port),
             env: vec![("POSTGRES_URL", None)],
             probe: Probe::Kafka(self.bus.clone()),
+            grace: GRACE,
         }
+    }
+
+    fn page(&self, dashboard: &Dashboard) -> Spec {
+        let mut spec = self.service(4, name::DASHBOARD, None, self.ports.dashboard());
+        let dir = |dir: &PathBuf| Some(dir.to_string_lossy().into_owned());
+        spec.env.extend([
+            ("RESULTS_DIR", dir(&dashboard.results_dir)),
+            ("SCENARIOS_DIR", dir(&dashboard.scenarios_dir)),
+            // It is about this system.
+            ("MONITOR_URL", None),
+            ("VOTER_URL", None),
+            ("ORDERS_URL", None),
+        ]);
+        spec.grace = DASHBOARD_GRACE;
+        spec
     }
 
     fn service(&self, stage: u8, service: &str, replica: Option<ReplicaId>, port: u16) -> Spec {
@@ -148,6 +185,7 @@ impl System {
             args,
             env,
             probe: Probe::Health(format!("http://127.0.0.1:{port}/health")),
+            grace: GRACE,
         }
     }
 
@@ -160,6 +198,7 @@ impl System {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn system(kafka: Option<&str>, replicas: u8) -> Vec<Spec> {
@@ -176,6 +215,10 @@ mod tests {
             fault_injection: true,
             fault_token: None,
             postgres: None,
+            dashboard: Some(Dashboard {
+                results_dir: "r".into(),
+                scenarios_dir: "s".into(),
+            }),
             parameters: Vec::new(),
         }
     }
@@ -198,10 +241,35 @@ mod tests {
                 ("inventory-svc/3", 7003),
                 ("monitor-svc", 7004),
                 ("voter-svc", 7005),
+                ("dashboard", 7007),
             ]
         );
         assert!(specs.is_sorted_by_key(|spec| spec.stage));
-        assert_eq!(system(None, 7).last().map(|voter| voter.port), Some(7009));
+        assert_eq!(system(None, 7).last().map(|page| page.port), Some(7011));
+    }
+
+    #[test]
+    fn the_page_is_there_if_wanted_and_knows_its_directories() {
+        let mut system = described(None, 3);
+        let specs = system.specs();
+        let page = specs.last().unwrap();
+        assert_eq!(
+            (var(page, "RESULTS_DIR"), var(page, "SCENARIOS_DIR")),
+            (Some("r"), Some("s"))
+        );
+        // Its experiments clean up before anything else is stopped, and get the time that they need.
+        assert!(
+            specs
+                .iter()
+                .all(|spec| spec.name == page.name || spec.stage < page.stage)
+        );
+        assert!(
+            specs
+                .iter()
+                .all(|spec| spec.name == page.name || spec.grace < page.grace)
+        );
+        system.dashboard = None;
+        assert!(system.specs().iter().all(|spec| spec.name != "dashboard"));
     }
 
     #[test]

@@ -223,7 +223,7 @@ async fn off(system: &System, number: u8) {
 
 /// The words of all health answers. A replica that does not answer says nothing.
 async fn words_of_health(system: &System) -> Vec<String> {
-    let http = tolerancia_lab::http::client(Duration::from_secs(2));
+    let http = tolerancia_client::http::client(Duration::from_secs(2));
     let mut all = Vec::new();
     for url in system.all() {
         if let Ok(answer) = http.get(format!("{url}/health")).send().await {

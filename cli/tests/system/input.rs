@@ -216,7 +216,9 @@ async fn arguments_out_of_range_are_refused_with_the_range() {
         (&["load", "everything"], "query_inventory"),
         (&["up", "--replicas", "4"], "3, 5, 7"),
         (&["up", "--base-port", "65500"], "65500"),
+        (&["up", "--dashboard", "perhaps"], "--dashboard"),
         (&["experiment", "--trials", "0"], "--trials"),
+        (&["experiment", "--progress", "xml"], "--progress"),
         (&["inventory-svc"], "INSTANCE_ID"),
         (&["fly"], "fly"),
         (&[], "Usage"),
@@ -263,6 +265,11 @@ async fn up_refuses_a_place_that_is_taken_or_unusable() {
         run.says(&port.to_string()).says(service).says("--base-port");
         drop(taken);
     }
+    // The page is missed as any other service is. An experiment's own system has none.
+    let taken = TcpListener::bind(("127.0.0.1", base + 6)).unwrap();
+    let run = Run::of(up(&dir.path().join("data"), base)).await.code(2);
+    run.says("dashboard").says("--base-port").says("--dashboard off");
+    drop(taken);
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
     Run::of(up(&file.join("data"), base)).await.code(2).says("--data-dir");

@@ -28,6 +28,8 @@ pub mod name {
     pub const VOTER: &str = "voter-svc";
     /// Orders.
     pub const ORDERS: &str = "orders-svc";
+    /// The live page.
+    pub const DASHBOARD: &str = "dashboard";
 }
 
 /// Where Kafka is looked for when nothing says so: its usual port on this host.
@@ -61,7 +63,7 @@ pub struct ServiceArgs {
           value_parser = clap::builder::PossibleValuesParser::new(["3", "5", "7"]).map(|n| n.parse::<u8>().unwrap_or(3)))]
     pub replicas: u8,
 
-    /// First port of the system: the replicas' from here on, then the monitor's, the voter's, the orders'.
+    /// First port of the system: the replicas' from here on, then the monitor's, the voter's, the orders' and the dashboard's.
     #[arg(long, env = "BASE_PORT", default_value_t = 5001, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     pub base_port: u16,
 
@@ -132,6 +134,7 @@ impl ServiceArgs {
             name::MONITOR => ports.monitor(),
             name::VOTER => ports.voter(),
             name::ORDERS => ports.orders(),
+            name::DASHBOARD => ports.dashboard(),
             _ => ports.base,
         };
         self.port.get_or_insert(place);
@@ -329,6 +332,7 @@ mod tests {
         assert_eq!(port(name::MONITOR, &[]), 5004);
         assert_eq!(port(name::VOTER, &[]), 5005);
         assert_eq!(port(name::ORDERS, &[]), 5006);
+        assert_eq!(port(name::DASHBOARD, &[]), 5007);
         assert_eq!(port(name::ORDERS, &["--replicas", "5", "--base-port", "7001"]), 7008);
         assert_eq!(port(name::VOTER, &["--port", "9"]), 9);
         assert_eq!(port(name::VOTER, &["--service-name", "renamed"]), 5005);

@@ -2,14 +2,15 @@
 //! answers. Every service and the laboratory speak through these types only.
 //!
 //! Nothing here says whether a fault is injected, except [`fault`], which only the operator's commands
-//! and the replica's own fault layer read, [`activation`], which only the monitor's audit reads, and the lines of
-//! [`trace`] that the experiment adds after a trial.
+//! and the replica's own fault layer read, [`activation`], which only the monitor's audit reads, the lines of
+//! [`trace`] that the experiment adds after a trial, and [`live`], which hands the audit's reports on to people.
 
 pub mod activation;
 pub mod evidence;
 pub mod fault;
 pub mod health;
 pub mod inventory;
+pub mod live;
 pub mod metrics;
 pub mod order;
 pub mod partition;

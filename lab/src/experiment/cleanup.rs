@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
+use tolerancia_client::inject::{self, InjectError};
 use tolerancia_core::ReplicaId;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::fault::FaultState;
 
 use super::Target;
-use crate::inject::{self, InjectError};
 
 /// How long a replica that does not answer is waited for: it may be about to be restarted.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -17,6 +17,7 @@ use super::runner::Lab;
 use super::steady::When;
 use super::watch::Watch;
 use super::{ExperimentError, log};
+use crate::ui::Step;
 
 /// How long all instances must have been ON at the start.
 const ON_AT_START: Duration = Duration::from_secs(1);
@@ -71,6 +72,7 @@ impl Lab {
     /// Measures the healthy system.
     async fn baseline(&self) {
         let seconds = self.pace.baseline.as_secs_f64();
+        self.progress.enter(Step::Baseline);
         self.progress.say(&format!("baseline: {seconds} s"));
         let (from_ns, begun) = (mono_ns(), Instant::now());
         let until_now = || {
@@ -99,6 +101,7 @@ impl Lab {
         let mut remaining = Remaining::new(order.iter().map(expected).sum());
         for (number, planned) in order.iter().enumerate() {
             let begun = Instant::now();
+            self.progress.enter(step(number, order.len(), remaining));
             let with = match detectors {
                 [_] => String::new(),
                 _ => format!(" ({})", planned.detector),
@@ -130,6 +133,7 @@ impl Lab {
             self.learn(trial);
             remaining.over(expected(planned), begun.elapsed());
         }
+        self.progress.enter(step(order.len(), order.len(), remaining));
         Ok(())
     }
 
@@ -147,4 +151,10 @@ impl Lab {
             ms(trial.ttr_ms())
         ));
     }
+}
+
+/// So many trials are over.
+fn step(done: usize, of: usize, remaining: Remaining) -> Step {
+    let left_s = remaining.left().as_secs_f64().round() as u64;
+    Step::Trials { done, of, left_s }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+use tolerancia_client::http;
 use tolerancia_core::detector::DetectorKind;
 
 use super::runner::Lab;
 use super::{ExperimentError, Target, cleanup};
-use crate::http;
 
 /// The monitor answers once the change was made.
 const TIMEOUT: Duration = Duration::from_secs(2);

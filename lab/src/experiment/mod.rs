@@ -30,7 +30,6 @@ pub(crate) mod record;
 mod recorder;
 mod remaining;
 mod runner;
-mod sse;
 mod steady;
 mod telling;
 mod traffic;
@@ -44,14 +43,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
+use tolerancia_client::inject::InjectError;
 use tolerancia_core::detector::DetectorKind;
 use tolerancia_wire::Stamp;
 
 use crate::archive;
-use crate::inject::InjectError;
 use crate::report;
 use crate::scenario::{self, Scenario, ScenarioError, named_twice};
 
+pub use crate::ui::ProgressForm;
 pub use remaining::roughly;
 
 /// Arguments of `tolerancia experiment`.
@@ -100,6 +100,16 @@ pub struct ExperimentArgs {
     /// Print `report.json` instead of the table.
     #[arg(long)]
     pub json: bool,
+
+    /// How progress is told on standard error: as text for people, or as JSON lines for programs.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "text|json",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub progress: ProgressForm,
 }
 
 impl ExperimentArgs {
@@ -331,8 +341,8 @@ pub fn announce(args: &mut ExperimentArgs, target: &Target, failure: Option<Stri
 }
 
 /// Carries the experiment out on `target`, writes the report, prints the table (or, with `--json`, the report)
-/// on standard output and progress on standard error. When `shutdown` is cancelled, faults are cleared and the
-/// report is partial.
+/// on standard output and progress on standard error, as [`ExperimentArgs::progress`] says. When `shutdown` is
+/// cancelled, faults are cleared and the report is partial.
 ///
 /// # Errors
 /// When it could not be carried out, or its clean-up failed.

@@ -13,9 +13,9 @@ use tokio::io::{AsyncWriteExt as _, BufWriter};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tolerancia_client::http;
 use tolerancia_wire::trace::TraceLine;
 
-use crate::http;
 use crate::scenario::Load;
 
 /// The file in the out directory.

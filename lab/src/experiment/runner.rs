@@ -23,7 +23,7 @@ use crate::console;
 use crate::load::api::{Api, raise_file_limit};
 use crate::report::{self, Facts, Report, Verdict};
 use crate::scenario::{Pace, Scenario};
-use crate::ui::Progress;
+use crate::ui::{Progress, Step};
 
 /// An experiment in progress.
 pub(super) struct Lab {
@@ -73,7 +73,7 @@ pub(super) async fn run(
         names: scenario.names(),
         record_to: args.record.then(|| args.out.clone()),
         scenario,
-        progress: Progress::start(),
+        progress: Progress::start_as(args.progress, Step::Starting { seed }),
         seed,
         ends,
         steady: Steady::new(api.clone(), target.clone()),
@@ -101,6 +101,7 @@ pub(super) async fn run(
     let course = course
         .await
         .unwrap_or_else(|panic| Err(ExperimentError::Internal(panic.to_string())));
+    lab.progress.enter(Step::Finishing);
     lab.progress.live("clearing the faults".to_owned());
     let cleaned = lab.clean_up().await;
     lab.progress.live("collecting the last answers".to_owned());

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep};
+use tolerancia_client::http;
+use tolerancia_client::inject::{self, InjectError};
 use tolerancia_core::ProductId;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::health::Health;
@@ -13,7 +15,6 @@ use tolerancia_wire::time::mono_ns;
 
 use super::runner::Lab;
 use super::{ExperimentError, Target};
-use crate::inject::{self, InjectError};
 use crate::load::api::{Api, Ordered};
 use crate::ui::Progress;
 
@@ -77,7 +78,7 @@ pub(crate) struct Steady {
 impl Steady {
     pub(crate) fn new(api: Api, target: Target) -> Self {
         Self {
-            client: crate::http::client(Duration::from_secs(2)),
+            client: http::client(Duration::from_secs(2)),
             api,
             target,
         }
@@ -192,6 +193,6 @@ impl Steady {
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, String> {
-        crate::http::get_json(&self.client, url).await
+        http::get_json(&self.client, url).await
     }
 }

@@ -1,5 +1,6 @@
 //! Who is told of a trial once it is over: the trace, and the monitor's audit. And the end of everything.
 
+use tolerancia_client::inject;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::{Activation, FaultName};
 use tolerancia_wire::trace::TraceLine;
@@ -8,7 +9,6 @@ use super::hit::Hit;
 use super::record::Trial;
 use super::runner::Lab;
 use super::{ExperimentError, cleanup};
-use crate::inject;
 
 impl Lab {
     /// Ends all faults and restores the detector. Where no fault was injected from here, none is touched: it would be

@@ -193,6 +193,7 @@ fn args(dir: &std::path::Path) -> ExperimentArgs {
         junit: None,
         summary: None,
         json: false,
+        progress: ProgressForm::Text,
     }
 }
 

@@ -6,6 +6,7 @@ use futures_util::future::{join_all, try_join_all};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, sleep, sleep_until};
+use tolerancia_client::inject::{self, InjectError};
 use tolerancia_core::ReplicaId;
 use tolerancia_core::fault::FaultSpec;
 use tolerancia_wire::Stamp;
@@ -16,7 +17,6 @@ use super::order::Planned;
 use super::record::Trial;
 use super::runner::Lab;
 use super::{ExperimentError, cleanup};
-use crate::inject::{self, InjectError};
 use crate::scenario::{Case, Phase};
 
 /// The monitor's check cycle; a trial starts at a random moment of it, unless the scenario says otherwise.

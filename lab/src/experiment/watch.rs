@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tolerancia_client::http;
+use tolerancia_client::sse::Listener;
 use tolerancia_wire::status::{Failures, Transition};
 
 use super::ExperimentError;
-use super::sse::Parser;
-use crate::http;
 
 /// The monitor sends a sign of life every five seconds.
 const IDLE: Duration = Duration::from_secs(15);
@@ -183,21 +183,14 @@ impl Follower {
         };
         self.last = Some(last);
         let url = format!("{}/events", self.url);
-        let request = self.client.get(&url).header("Last-Event-ID", last.to_string());
-        let mut response = request.send().await.map_err(|error| http::cause(&error))?;
-        if !response.status().is_success() {
-            return Err(format!("{url} answered {}", response.status()));
-        }
+        let mut listener = Listener::connect(&self.client, &url, Some(&last.to_string())).await?;
         self.hearing.send_modify(|hearing| hearing.hear(Instant::now()));
         self.state.send_modify(|state| *state = Ok(()));
-        let mut parser = Parser::default();
-        while let Some(bytes) = response.chunk().await.map_err(|error| http::cause(&error))? {
+        while let Some(events) = listener.next().await? {
             self.hearing.send_modify(|hearing| hearing.hear(Instant::now()));
-            for event in parser.feed(&bytes).map_err(|error| error.to_string())? {
-                if event.name == "transition" {
-                    let transition = serde_json::from_str(&event.data);
-                    self.take(transition.map_err(|error| format!("{url} sent something unexpected: {error}"))?);
-                }
+            for event in events.iter().filter(|event| event.name == "transition") {
+                let transition = serde_json::from_str(&event.data);
+                self.take(transition.map_err(|error| format!("{url} sent something unexpected: {error}"))?);
             }
         }
         Ok(())

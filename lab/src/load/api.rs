@@ -10,12 +10,11 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tolerancia_client::http;
 use tolerancia_core::ledger::Refusal;
 use tolerancia_core::{OrderId, ProductId};
 use tolerancia_wire::inventory::{VotedInventory, VotedProduct};
 use tolerancia_wire::order::OrderRequest;
-
-use crate::http;
 
 /// A request without an answer for so long has failed.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio_util::sync::CancellationToken;
+use tolerancia_client::http;
 use tolerancia_core::{OrderId, ProductId};
 use tolerancia_wire::inventory::VotingStats;
 use tolerancia_wire::order::OrderRequest;
@@ -20,7 +21,6 @@ use super::schedule::{Schedule, Tick};
 use super::stats::{End, Operation, Recorder};
 use super::{KEPT_ORDERS, LoadArgs, LoadKind, LoadOutcome};
 use crate::console;
-use crate::http;
 use crate::ui::Progress;
 
 /// What all requests share.

@@ -2,9 +2,9 @@
 //!
 //! The monitor must not know whether a fault is injected, so whoever injects one says so afterwards
 //! (`POST /faults`), and this task puts reports and verdicts together. It stands behind everything that judges:
-//! it hears of a verdict as any listener of `GET /events` does, once it has been published, and what it finds
-//! goes into the entries of the audit and nowhere else. Panel, judge and checkers hold no reference to it, and it
-//! holds none to them.
+//! it hears of a verdict as any listener of `GET /events` does, once it has been published, and what it hears and finds
+//! goes into the entries of the audit and to the listeners of `GET /live`, and nowhere else. Panel, judge and checkers
+//! hold no reference to it, and it holds none to them.
 //!
 //! The times are computed anew when a report arrives and on each later verdict on that instance, so it does not
 //! matter which comes first. A time that is known may still be corrected; it is taken back only where another fault
@@ -24,14 +24,16 @@ use tolerancia_core::ReplicaId;
 use tolerancia_service::fault::FaultSwitch;
 use tolerancia_store::{Buffer, Write};
 use tolerancia_wire::activation::Activation;
+use tolerancia_wire::live;
 use tolerancia_wire::status::Transition;
 
+use crate::live::Live;
 use crate::state::{MOST_TRANSITIONS, Shared};
 pub(crate) use times::Times;
 use times::{Turn, offset_ns};
 
 /// Reports that are kept of each instance.
-const MOST_ACTIVATIONS: usize = 64;
+pub(crate) const MOST_ACTIVATIONS: usize = 64;
 
 /// Reports that wait for the audit at most.
 const QUEUE: usize = 64;
@@ -41,6 +43,7 @@ const QUEUE: usize = 64;
 pub(crate) struct Auditor {
     shared: Shared,
     store: Buffer,
+    live: Live,
     verdicts: broadcast::Receiver<Transition>,
     reports: mpsc::Receiver<Activation>,
     /// By instance.
@@ -51,12 +54,13 @@ pub(crate) struct Auditor {
 
 impl Auditor {
     /// An auditor of the verdicts from here on, and the route that feeds it.
-    pub(crate) fn new(shared: Shared, store: Buffer, faults: &FaultSwitch, replicas: u8) -> (Self, Router) {
+    pub(crate) fn new(shared: Shared, store: Buffer, live: Live, faults: &FaultSwitch, replicas: u8) -> (Self, Router) {
         let (out, reports) = mpsc::channel(QUEUE);
         let auditor = Self {
             verdicts: shared.subscribe(None).1,
             shared,
             store,
+            live,
             reports,
             activations: vec![Activations::default(); replicas.into()],
             unwritten: BTreeMap::new(),
@@ -83,7 +87,8 @@ impl Auditor {
     fn report(&mut self, report: Activation) {
         let instance = report.instance;
         if let Some(activations) = self.activations.get_mut(instance.index()) {
-            activations.note(report);
+            let known = activations.note(report);
+            self.live.fault(known.clone());
             self.audit(instance);
         }
     }
@@ -112,6 +117,13 @@ impl Auditor {
         });
         let activations: Vec<_> = activations.iter().cloned().collect();
         let changed = self.shared.add_times(&times::times(&activations, &turns));
+        for times in &changed {
+            self.live.times(live::Times {
+                seq: times.seq,
+                ttd_ms: Some(times.ttd_ms),
+                ttr_ms: times.ttr_ms,
+            });
+        }
         self.unwritten
             .extend(changed.into_iter().map(|times| (times.seq, times)));
         self.write();
@@ -139,22 +151,24 @@ impl Auditor {
 struct Activations(VecDeque<Activation>);
 
 impl Activations {
-    /// Takes a report in. One about an activation that is known adds the clearing; of several the first in time
-    /// counts, since a fault ends once.
-    fn note(&mut self, report: Activation) {
+    /// Takes a report in and returns what is known then. One about an activation that is known adds the clearing; of
+    /// several the first in time counts, since a fault ends once.
+    fn note(&mut self, report: Activation) -> &Activation {
         let known = self
             .0
-            .iter_mut()
-            .find(|known| known.activated_at == report.activated_at);
-        let Some(known) = known else {
+            .iter()
+            .position(|known| known.activated_at == report.activated_at);
+        let Some(at) = known else {
             self.0.truncate(MOST_ACTIVATIONS - 1);
             self.0.push_front(report);
-            return;
+            return &self.0[0];
         };
+        let known = &mut self.0[at];
         known.cleared_at = match (known.cleared_at, report.cleared_at) {
             (Some(a), Some(b)) => Some(if offset_ns(a, b) < 0 { b } else { a }),
             (a, b) => a.or(b),
         };
+        known
     }
 }
 

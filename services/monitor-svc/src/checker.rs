@@ -21,6 +21,8 @@ use tolerancia_service::link::{Answer, Link, LinkError, LinkState};
 use tolerancia_wire::health::Health;
 use tolerancia_wire::time::mono_ns;
 
+use crate::live::Answers;
+
 /// How long the first connection to an instance may take before its absence counts.
 const CONNECT: Duration = Duration::from_secs(1);
 
@@ -32,7 +34,7 @@ pub(crate) struct Checked {
     pub seen: Seen,
     /// Time to the answer, if one came in time.
     pub took_ns: Option<u64>,
-    /// The answer, if it could be read.
+    /// The answer, if it was a good one.
     pub health: Option<Health>,
 }
 
@@ -74,6 +76,8 @@ pub(crate) struct Checker {
     pub config: ChecksConfig,
     pub cue: Arc<Cue>,
     pub out: mpsc::Sender<Checked>,
+    /// Where answers are left for those who look on. No check depends on it.
+    pub answers: Answers,
 }
 
 impl Checker {
@@ -98,9 +102,14 @@ impl Checker {
                 () = shutdown.cancelled() => return,
                 Some(answer) = asked.next(), if !asked.is_empty() => {
                     // Abandoned otherwise.
-                    if let Ok((id, at_ns, answer)) = answer {
+                    if let Ok((id, asked_ns, at_ns, answer)) = answer {
                         open.remove(&id);
                         let (seen, health) = self.read(answer);
+                        if let Some(health) = &health {
+                            self.answers.answered(at_ns, at_ns.saturating_sub(asked_ns), health);
+                        }
+                        // Only a good answer is evidence of how far the instance is.
+                        let health = health.filter(|_| seen == Seen::Good);
                         if let Some(took_ns) = checks.answered(at_ns, id, !seen.is_miss()) {
                             self.report(at_ns, seen, health, Some(took_ns)).await;
                         }
@@ -112,6 +121,7 @@ impl Checker {
                     }
                     if matches!(*link.borrow_and_update(), LinkState::Down { .. }) {
                         let now_ns = mono_ns();
+                        self.answers.lost();
                         self.report(now_ns, Seen::Unreachable, None, None).await;
                         checks.hasten(now_ns);
                     }
@@ -131,7 +141,7 @@ impl Checker {
                                 let link = &self.link;
                                 let ask = async move {
                                     let answer = link.get("/health").await;
-                                    (id, mono_ns(), answer)
+                                    (id, now_ns, mono_ns(), answer)
                                 };
                                 asked.push(Abortable::new(ask, registration));
                             }
@@ -148,16 +158,20 @@ impl Checker {
         }
     }
 
+    /// What an answer is evidence of, and what the instance says in it, be it good or bad.
     fn read(&self, answer: Result<Answer, LinkError>) -> (Seen, Option<Health>) {
-        match answer {
-            Err(_) => (Seen::Unreachable, None),
-            Ok(answer) => match serde_json::from_slice::<Health>(&answer.body) {
-                Ok(health) if answer.status == 200 && health.instance == self.instance.to_string() => {
-                    (Seen::Good, Some(health))
-                }
-                _ => (Seen::Error, None),
-            },
-        }
+        let Ok(answer) = answer else {
+            return (Seen::Unreachable, None);
+        };
+        let health = serde_json::from_slice::<Health>(&answer.body)
+            .ok()
+            .filter(|health| health.instance == self.instance.to_string());
+        let seen = if answer.status == 200 && health.is_some() {
+            Seen::Good
+        } else {
+            Seen::Error
+        };
+        (seen, health)
     }
 
     async fn report(&self, at_ns: u64, seen: Seen, health: Option<Health>, took_ns: Option<u64>) {
@@ -177,3 +191,6 @@ impl Checker {
 fn instant(at_ns: u64) -> Instant {
     Instant::now() + Duration::from_nanos(at_ns.saturating_sub(mono_ns()))
 }
+
+#[cfg(test)]
+mod tests;

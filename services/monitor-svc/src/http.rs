@@ -11,16 +11,19 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::Deserialize;
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::config::name::INVENTORY;
 use tolerancia_service::metrics::PrometheusHandle;
 use tolerancia_service::problem::ApiProblem;
 use tolerancia_wire::activation::Audit;
-use tolerancia_wire::status::{InstanceStatus, SystemStatus, Transition};
+use tolerancia_wire::status::{InstanceStatus, SystemStatus};
 
 use crate::state::Shared;
+use crate::transitions;
+
+/// How often a listener to whom nothing happens is sent a comment.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -100,54 +103,12 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
 
 /// Server-sent events, one `transition` per change. `Last-Event-ID` resumes after that one.
 async fn events(State(app): State<App>, headers: HeaderMap) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let last = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok())
-        .and_then(|id| id.parse().ok());
-    let now = app.shared.newest();
-    let (missed, live) = app.shared.subscribe(last);
-    // Who does not resume, or resumes from the future, starts from here.
-    let newest = missed
-        .last()
-        .map(|t| t.seq)
-        .or(last.map(|last| last.min(now)))
-        .unwrap_or(now);
-    let shared = app.shared.clone();
-    // A listener that fell behind reads what it missed from memory instead of losing it.
-    let live = stream::unfold((live, newest, shared), |(mut live, newest, shared)| async move {
-        let batch = loop {
-            match live.recv().await {
-                Ok(transition) if transition.seq <= newest => {}
-                Ok(transition) => break vec![transition],
-                Err(RecvError::Lagged(_)) => {
-                    let (missed, again) = shared.subscribe(Some(newest));
-                    live = again;
-                    break missed;
-                }
-                Err(RecvError::Closed) => return None,
-            }
-        };
-        let newest = batch.last().map_or(newest, |t| t.seq);
-        Some((stream::iter(batch), (live, newest, shared)))
-    })
-    .flatten();
     // The first event leaves at once, so that a client knows that it is connected.
-    let hello = stream::iter([Ok(Event::default().comment("connected"))]);
-    let events = hello.chain(
-        stream::iter(missed)
-            .chain(live)
-            .map(|transition| Ok(to_event(&transition))),
-    );
-    Sse::new(events.take_until(app.shutdown.cancelled_owned()))
-        .keep_alive(KeepAlive::new().interval(Duration::from_secs(5)))
-}
-
-fn to_event(transition: &Transition) -> Event {
-    let data = serde_json::to_string(transition).expect("a transition has only text keys");
-    Event::default()
-        .event("transition")
-        .id(transition.seq.to_string())
-        .data(data)
+    let hello = stream::iter([Event::default().comment("connected")]);
+    let transitions = transitions::follow(&app.shared, transitions::last_seen(&headers));
+    let events = hello.chain(transitions.map(|transition| transitions::to_event(&transition)));
+    Sse::new(events.map(Ok).take_until(app.shutdown.cancelled_owned()))
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
 fn parse_instance(text: &str) -> Result<ReplicaId, ApiProblem> {

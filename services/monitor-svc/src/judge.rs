@@ -22,6 +22,7 @@ use tolerancia_wire::{Stamp, topic};
 
 use crate::checker::{Checked, Cue};
 use crate::control::Command;
+use crate::live::{Levels, SUSPICION_EVERY};
 use crate::reason::reason;
 use crate::state::Shared;
 use crate::trace::Tracer;
@@ -42,6 +43,7 @@ pub(crate) struct Judge {
     /// The parameters of all detectors.
     pub detector: DetectorConfig,
     pub tracer: Tracer,
+    pub levels: Levels,
 }
 
 impl Judge {
@@ -57,6 +59,8 @@ impl Judge {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut repeat = tokio::time::interval_at(Instant::now() + REPEAT, REPEAT);
         repeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sample = tokio::time::interval(SUSPICION_EVERY);
+        sample.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -65,6 +69,7 @@ impl Judge {
                 Some(command) = commands.recv() => self.obey(command),
                 _ = tick.tick() => self.tick(mono_ns()),
                 _ = repeat.tick() => self.send_all(),
+                _ = sample.tick() => self.tell_levels(),
             }
         }
     }
@@ -73,6 +78,7 @@ impl Judge {
         for change in self.panel.tick(now_ns) {
             self.publish(change);
         }
+        self.note_levels();
         if let Some(for_ns) = self.panel.take_stall() {
             metrics::counter!("monitor_own_stalls_total").increment(1);
             self.tracer.write(|| TraceLine::Stall { at_ns: now_ns, for_ns });
@@ -82,8 +88,10 @@ impl Judge {
     pub(crate) fn obey(&mut self, command: Command) {
         match command {
             Command::Detector { kind, done } => {
-                self.panel.set_detector(&self.detector.of(kind));
+                let detector = self.detector.of(kind);
+                self.panel.set_detector(&detector);
                 self.shared.set_detector(kind);
+                self.levels.change(&detector);
                 tracing::info!(detector = %kind, "the detector was changed");
                 // Who asked may have gone.
                 let _ = done.send(());
@@ -101,8 +109,9 @@ impl Judge {
             self.shared.seen_pid(instance, health.pid);
         }
         let (seen, change) = self.panel.check(checked.at_ns, instance, checked.seen, position);
-        self.shared
-            .count_check(instance, seen, checked.took_ns, self.panel.level(instance));
+        let level = self.panel.level(instance);
+        self.levels.note(instance, level);
+        self.shared.count_check(instance, seen, checked.took_ns, level);
         self.tracer.write(|| TraceLine::Check {
             at_ns: checked.at_ns,
             instance,
@@ -204,13 +213,25 @@ impl Judge {
                 .map_or(0, |us| u64::from(us) * 1000 + made.age_ns(now_ns)),
             failed: batch.failed,
         };
-        if let Some(change) = self.panel.answers(now_ns, instance, reporter, answers) {
+        let change = self.panel.answers(now_ns, instance, reporter, answers);
+        self.levels.note(instance, self.panel.level(instance));
+        if let Some(change) = change {
             self.publish(change);
         }
         // A hint from elsewhere: the monitor's own checks need not wait for their next tick to follow it.
         if batch.late > 0 || batch.failed > 0 {
             self.hasten(instance);
         }
+    }
+
+    /// Tells those who look on how suspicious the instances are and have been since the last time.
+    pub(crate) fn tell_levels(&mut self) {
+        self.note_levels();
+        self.levels.tell();
+    }
+
+    fn note_levels(&mut self) {
+        self.levels.note_all(|instance| self.panel.level(instance));
     }
 
     fn hasten(&self, instance: ReplicaId) {

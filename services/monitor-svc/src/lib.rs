@@ -4,7 +4,7 @@
 //! `error-queue`; the rules are those of `tolerancia_core::panel`; verdicts go to `instance-status`, to the
 //! listeners of `GET /events` and to the store. Nothing of that reads anything that tells whether a fault is injected;
 //! only the [`audit`], which listens to the verdicts, is told so afterwards. What is only written down for later,
-//! request metrics and voting events, is the business of [`ingest`].
+//! request metrics and voting events, is the business of [`ingest`]; who looks on is told by [`live`].
 
 mod audit;
 mod checker;
@@ -13,10 +13,12 @@ mod control;
 mod http;
 mod ingest;
 mod judge;
+mod live;
 mod reason;
 mod restart;
 mod state;
 mod trace;
+mod transitions;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,6 +37,7 @@ use tolerancia_service::requests::Requests;
 use tolerancia_service::shell::{self, Shell};
 use tolerancia_store::{Buffer, BufferConfig, Write, lazy_store};
 use tolerancia_wire::health::HealthState;
+use tolerancia_wire::live::Hello;
 use tolerancia_wire::status::{SystemStatus, Verdict};
 use tolerancia_wire::time::mono_ns;
 use tolerancia_wire::{Stamp, topic};
@@ -45,6 +48,7 @@ use crate::audit::Auditor;
 use crate::checker::{Checker, Cue};
 use crate::ingest::Reader;
 use crate::judge::Judge;
+use crate::live::Live;
 use crate::state::Shared;
 use crate::trace::Tracer;
 
@@ -112,16 +116,18 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         detector: panel_config.detector.kind.to_string(),
         instances,
     });
+    let (live, levels, answers) = Live::new(replicas, &panel_config.detector, &check_config);
     let first_seq = first_seq();
     let tasks = TaskTracker::new();
     let (checked, checks) = mpsc::channel(QUEUE);
-    for instance in ReplicaId::all(replicas) {
+    for (instance, answers) in ReplicaId::all(replicas).zip(answers) {
         let checker = Checker {
             instance,
             link: Link::spawn(args.service.replica_addr(instance), shutdown.clone()),
             config: check_config,
             cue: Arc::clone(&cues[instance.index()]),
             out: checked.clone(),
+            answers,
         };
         tasks.spawn(checker.run(shutdown.clone()));
     }
@@ -135,7 +141,10 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     tasks.spawn(evidence_reader.run(taker, shutdown.clone()));
     // It ends with the reader, so that nothing that was read is left out.
     tasks.spawn(ingest::count_votes(replicas, votes, store.clone()));
-    let taker = ingest::Requests { store: store.clone() };
+    let taker = ingest::Requests {
+        store: store.clone(),
+        live: live.clone(),
+    };
     tasks.spawn(metrics_reader.run(taker, shutdown.clone()));
     if let Some(keep) = args.retention() {
         tasks.spawn(ingest::prune(Arc::clone(&database), keep, shutdown.clone()));
@@ -152,12 +161,15 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         source: args.service.source(),
         detector: panel_config.detector,
         tracer: tracer.clone(),
+        levels,
     };
     // It listens before the first verdict.
-    let (auditor, reports) = Auditor::new(shared.clone(), store.clone(), &args.service.faults(), replicas);
+    let faults = args.service.faults();
+    let (auditor, reports) = Auditor::new(shared.clone(), store.clone(), live.clone(), &faults, replicas);
     judge.send_all();
     tasks.spawn(judge.run(checks, evidence, commands, shutdown.clone()));
     tasks.spawn(auditor.run(shutdown.clone()));
+    tasks.spawn(live.clone().run(shutdown.clone()));
     tasks.close();
     // Before anybody is served, so that a listener who resumes finds what happened before this monitor started, and
     // so that a verdict that somebody sees is one that Kafka takes at once. The verdicts do not wait for it.
@@ -203,6 +215,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         }
     };
     let traces = trace::routes(tracer, shared.clone(), panel_config, check_config, shutdown.clone());
+    let lives = live::routes(live, shared.clone(), hello(&args), shutdown.clone());
     let routes = http::routes(http::App {
         shared,
         prometheus,
@@ -210,7 +223,8 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     })
     .merge(reports)
     .merge(detectors)
-    .merge(traces);
+    .merge(traces)
+    .merge(lives);
     let requests = Requests::start(ingest::own(store.clone(), &args.service));
     let router = Shell::new(health)
         .without_metrics()
@@ -227,6 +241,15 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         tracing::warn!(lost, "rows were not written before the end");
     }
     served
+}
+
+fn hello(args: &Args) -> Hello {
+    let health = args.service.health(HealthState::Up);
+    Hello {
+        service: health.service,
+        version: health.version,
+        pid: health.pid,
+    }
 }
 
 /// A number that no earlier run of the monitor has used: microseconds since 1970, below 2^53 until 2255.

@@ -8,6 +8,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 use tolerancia_bus::BusConfig;
+use tolerancia_core::checks::ChecksConfig;
 use tolerancia_core::detector::{DetectorConfig, DetectorKind, Seen};
 use tolerancia_core::lifecycle::LifecycleConfig;
 use tolerancia_core::panel::PanelConfig;
@@ -37,6 +38,12 @@ pub(crate) fn panel_config() -> PanelConfig {
 
 /// A judge whose Kafka is nowhere: verdicts must not need it.
 pub(crate) fn judge() -> (Judge, TempDir) {
+    let (judge, _, dir) = watched();
+    (judge, dir)
+}
+
+/// The same, and where it is watched.
+pub(crate) fn watched() -> (Judge, Live, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let bus = BusConfig {
         bootstrap: "127.0.0.1:1".to_owned(),
@@ -54,6 +61,7 @@ pub(crate) fn judge() -> (Judge, TempDir) {
         detector: "accrual".to_owned(),
         instances: ReplicaId::all(3).map(restart::initial).collect(),
     });
+    let (live, levels, _) = Live::new(3, &panel_config().detector, &ChecksConfig::default());
     let judge = Judge {
         panel: Panel::new(panel_config(), mono_ns(), |_| true),
         shared,
@@ -64,8 +72,9 @@ pub(crate) fn judge() -> (Judge, TempDir) {
         source: "monitor-svc".to_owned(),
         detector: panel_config().detector,
         tracer: Tracer::new(),
+        levels,
     };
-    (judge, dir)
+    (judge, live, dir)
 }
 
 fn product() -> ProductId {
@@ -325,4 +334,24 @@ async fn events_resume_after_the_last_one_seen() {
         text.push_str(std::str::from_utf8(body.frame().await.unwrap().unwrap().data_ref().unwrap()).unwrap());
     }
     assert!(!text.contains("id: 101"), "{text}");
+}
+
+#[tokio::test]
+async fn events_begin_with_what_happens_next_for_who_resumes_nothing() {
+    for last in [None, Some("x"), Some("99999999999")] {
+        let (mut judge, _dir) = judge();
+        judge.evidence(report(vec![lie(1)]));
+        let mut request = Request::get("/monitor/events");
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let mut body = app(&judge).oneshot(request).await.unwrap().into_body();
+        let first = body.frame().await.unwrap().unwrap();
+        assert_eq!(first.data_ref().unwrap().as_ref(), b": connected\n\n");
+        judge.evidence(report(vec![lie(2)]));
+        let next = body.frame().await.unwrap().unwrap();
+        let text = std::str::from_utf8(next.data_ref().unwrap()).unwrap();
+        assert!(text.contains("id: 102\n"), "{text}");
+    }
 }

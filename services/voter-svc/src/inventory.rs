@@ -10,9 +10,10 @@ use tolerancia_core::ballot::{Ballot, Reply};
 use tolerancia_core::ledger::Versioned;
 use tolerancia_core::{ProductId, ReplicaId, quorum};
 use tolerancia_wire::inventory::VotedInventory;
+use tolerancia_wire::live::Standing;
 
 use crate::reply::{self, Listed};
-use crate::subject::{Opinion, Subject, Voice, voted};
+use crate::subject::{Opinion, Subject, Voice, standing, voted};
 
 /// One replica's list, kept for products that another replica names later.
 #[derive(Debug)]
@@ -80,6 +81,15 @@ impl InventoryVote {
         who.sort_unstable();
         who.dedup();
         who.len() >= quorum(self.replicas)
+    }
+
+    /// Whether some replica does not go along with what was decided about `product`, or nothing was.
+    fn is_disputed(&self, product: &ProductId, ballot: &Ballot) -> bool {
+        let differs = |answer: &Answer| {
+            let standing = standing(product, ballot, answer.replica);
+            !matches!(standing, Standing::Agrees | Standing::Ahead)
+        };
+        ballot.decision().is_none() || self.answers.iter().any(differs)
     }
 }
 
@@ -162,5 +172,14 @@ impl Subject for InventoryVote {
     // it cannot clear or prove a claim. The scrub votes on each product do.
     fn claims(&self) -> Option<(&ProductId, &[Reply])> {
         None
+    }
+
+    fn disputed(&self) -> Option<(&ProductId, &Ballot)> {
+        let mut disputed = self
+            .ballots
+            .iter()
+            .filter(|(product, ballot)| self.is_disputed(product, ballot));
+        let first = disputed.next();
+        first.filter(|_| disputed.next().is_none())
     }
 }

@@ -15,6 +15,7 @@
 //! | [`book`], [`reporter`] | evidence about each replica, and its way to the monitor |
 //! | [`verdicts`] | which replicas count |
 //! | [`catalogue`], [`scrub`] | votes that nobody asked for |
+//! | [`live`] | what those who watch are told |
 //! | [`stall`], [`robust`], [`stats`], [`http`] | own stalls, outliers, counters, routes |
 
 pub mod book;
@@ -24,6 +25,7 @@ mod config;
 pub mod http;
 pub mod inventory;
 pub mod late;
+pub mod live;
 pub mod product;
 pub mod reply;
 pub mod reporter;
@@ -108,6 +110,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     tasks.spawn(claims::settle(Arc::clone(&voter), service.bus(), shutdown.clone()));
     tasks.spawn(scrub::inventory(Arc::clone(&voter), shutdown.clone()));
     tasks.spawn(scrub::products(Arc::clone(&voter), args.scrub_rate, shutdown.clone()));
+    tasks.spawn(live::run(Arc::clone(&voter.live), shutdown.clone()));
     let (watched, until) = (Arc::clone(&voter), shutdown.clone());
     tasks.spawn(async move { watched.stalls.watch(until).await });
 
@@ -120,7 +123,9 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         let kafka = reading.load(Ordering::Relaxed) && sender.is_connected();
         health(&service, &asked, kafka)
     });
-    let router = shell.routes(http::routes(voter)).requests(&requests).into_router();
+    let live = live::routes(Arc::clone(&voter.live), shutdown.clone());
+    let routes = http::routes(voter).merge(live);
+    let router = shell.routes(routes).requests(&requests).into_router();
     let served = serve(router, addr, shutdown.clone()).await;
 
     connections.cancel();

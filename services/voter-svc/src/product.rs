@@ -6,7 +6,7 @@ use tolerancia_core::{ProductId, ReplicaId};
 use tolerancia_wire::inventory::VotedProduct;
 
 use crate::reply;
-use crate::subject::{Opinion, Subject, Voice, voted};
+use crate::subject::{self, Opinion, Subject, Voice, voted};
 
 /// One product and its ballot.
 #[derive(Debug)]
@@ -88,13 +88,14 @@ impl Subject for ProductVote {
     }
 
     fn newest(&self, replica: ReplicaId) -> Option<Versioned> {
-        let replies = self.ballot.replies().iter().filter(|r| r.replica == replica);
-        replies
-            .filter_map(|r| r.versions.first().copied())
-            .max_by_key(|v| v.version)
+        subject::newest(&self.ballot, replica)
     }
 
     fn claims(&self) -> Option<(&ProductId, &[Reply])> {
         Some((&self.product, self.ballot.replies()))
+    }
+
+    fn disputed(&self) -> Option<(&ProductId, &Ballot)> {
+        Some((&self.product, &self.ballot))
     }
 }

@@ -84,6 +84,7 @@ pub struct Round<S> {
     pause: Duration,
     again_at: Option<Duration>,
     settled: bool,
+    no_quorum: bool,
     timed_out: bool,
     findings: Vec<(ReplicaId, Finding)>,
 }
@@ -101,6 +102,7 @@ impl<S: Subject> Round<S> {
             pause: FIRST_PAUSE,
             again_at: None,
             settled: false,
+            no_quorum: false,
             timed_out: false,
         };
         round.settle(Duration::ZERO);
@@ -202,6 +204,13 @@ impl<S: Subject> Round<S> {
         self.settled
     }
 
+    /// Whether it was closed although no quorum had decided everything that is voted on. Late replies do not change
+    /// that: the client has gone without an answer.
+    #[must_use]
+    pub const fn lacks_quorum(&self) -> bool {
+        self.no_quorum
+    }
+
     /// Whether nothing more can come: settled, and nobody is awaited or the time is up.
     #[must_use]
     pub fn is_over(&self, at: Duration) -> bool {
@@ -269,6 +278,7 @@ impl<S: Subject> Round<S> {
         if !self.settled {
             self.subject.close();
             self.settled = true;
+            self.no_quorum = !self.subject.is_decided();
             self.again_at = None;
         }
         self.judge();
@@ -277,13 +287,13 @@ impl<S: Subject> Round<S> {
     /// Judges whoever answered and is not awaited any more, once.
     fn judge(&mut self) {
         for seat in &mut self.seats {
-            if seat.judged || seat.last != Last::Valid {
+            if seat.judged.is_some() || seat.last != Last::Valid {
                 continue;
             }
             let Some(opinion) = self.subject.opinion(seat.replica) else {
                 return;
             };
-            seat.judged = true;
+            seat.judged = Some(opinion.standing());
             let honest = opinion.dissents.is_empty();
             let dissents = opinion.dissents.into_iter().map(Finding::Dissent);
             self.findings.extend(dissents.map(|finding| (seat.replica, finding)));

@@ -5,6 +5,7 @@ use tolerancia_core::ledger::Versioned;
 use tolerancia_core::{ProductId, ReplicaId};
 use tolerancia_wire::evidence::Dissent;
 use tolerancia_wire::inventory::VotedProduct;
+use tolerancia_wire::live::Standing;
 
 use crate::robust::robust_z;
 
@@ -29,6 +30,9 @@ pub trait Subject: Send + 'static {
     fn newest(&self, replica: ReplicaId) -> Option<Versioned>;
     /// The replies of a vote about one product, for the watch on claims that nobody else reaches.
     fn claims(&self) -> Option<(&ProductId, &[Reply])>;
+    /// Where replicas disagree, if they do: the product and its ballot. A vote about all products names the only one on
+    /// which they differ; `None` if there are several.
+    fn disputed(&self) -> Option<(&ProductId, &Ballot)>;
 }
 
 /// Whose answer it is.
@@ -49,6 +53,10 @@ pub struct Opinion {
     pub agreed: Vec<ProductId>,
     /// It gave an answer that neither lags nor lies.
     pub current: bool,
+    /// There is a product about which it only said something newer.
+    pub ahead: bool,
+    /// There is a product about which it only said something older.
+    pub stale: bool,
     /// Proven lies.
     pub dissents: Vec<Dissent>,
 }
@@ -59,12 +67,13 @@ impl Opinion {
     /// Whatever a replica said at any time in the ballot can prove a lie; one answer that agrees is enough
     /// not to be stale, because a laggard that caught up when it was asked again did nothing wrong.
     pub fn add(&mut self, product: &ProductId, ballot: &Ballot, replica: ReplicaId) {
-        let mut agreed = false;
+        let (mut agreed, mut ahead, mut stale) = (false, false, false);
         for reply in ballot.replies().iter().filter(|r| r.replica == replica) {
             match ballot.judge(reply) {
                 Some(Judgement::Agrees) => agreed = true,
-                Some(Judgement::Ahead) => self.current = true,
-                Some(Judgement::Stale) | None => {}
+                Some(Judgement::Ahead) => ahead = true,
+                Some(Judgement::Stale) => stale = true,
+                None => {}
                 Some(Judgement::Dissents { version, said, agreed }) => {
                     let all: Vec<u64> = ballot
                         .replies()
@@ -86,10 +95,45 @@ impl Opinion {
             }
         }
         if agreed {
-            self.current = true;
             self.agreed.push(product.clone());
         }
+        self.current |= agreed || ahead;
+        self.ahead |= ahead && !agreed;
+        self.stale |= stale && !agreed && !ahead;
     }
+
+    /// All of it in one word: the worst that can be said.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        if !self.dissents.is_empty() {
+            Standing::Dissents
+        } else if self.stale {
+            Standing::Stale
+        } else if self.ahead {
+            Standing::Ahead
+        } else if self.current {
+            Standing::Agrees
+        } else {
+            Standing::Undecided
+        }
+    }
+}
+
+/// How what `replica` said in `ballot`, which is about `product`, stands to what was decided there.
+#[must_use]
+pub fn standing(product: &ProductId, ballot: &Ballot, replica: ReplicaId) -> Standing {
+    let mut opinion = Opinion::default();
+    opinion.add(product, ballot, replica);
+    opinion.standing()
+}
+
+/// The newest version that `replica` claimed in `ballot`.
+#[must_use]
+pub fn newest(ballot: &Ballot, replica: ReplicaId) -> Option<Versioned> {
+    let replies = ballot.replies().iter().filter(|r| r.replica == replica);
+    replies
+        .filter_map(|r| r.versions.first().copied())
+        .max_by_key(|v| v.version)
 }
 
 /// Whether `replica` ever confirmed the decided value in `ballot`.

@@ -92,6 +92,9 @@ impl<S: Subject> Vote<S> {
                 self.conclude();
                 drop(permit);
             });
+        } else {
+            // Nobody waits for the replies that are still to come, so for this vote they are missing.
+            self.voter.live.concluded(self.purpose, &self.round, &[]);
         }
     }
 
@@ -177,9 +180,11 @@ impl<S: Subject> Vote<S> {
     }
 
     fn conclude(&self) {
-        if let Some((product, replies)) = self.round.subject().claims() {
-            self.voter.watch_claims(product, replies);
-        }
+        let liars = match self.round.subject().claims() {
+            Some((product, replies)) => self.voter.watch_claims(product, replies),
+            None => Vec::new(),
+        };
+        self.voter.live.concluded(self.purpose, &self.round, &liars);
         if self.purpose == Purpose::Client {
             self.voter.stats.unanimous(self.round.subject().unanimous());
         }

@@ -18,6 +18,7 @@ use tolerancia_wire::time::mono_ns;
 use crate::book::Book;
 use crate::catalogue::Catalogue;
 use crate::late::LateBound;
+use crate::live::Live;
 use crate::round::{Finding, Seat};
 use crate::stall::Stalls;
 use crate::stats::Stats;
@@ -93,6 +94,8 @@ pub struct Voter {
     pub book: Arc<Book>,
     /// How votes ended.
     pub stats: Stats,
+    /// How they ended by second, and where replicas disagreed, for those who watch.
+    pub live: Arc<Live>,
     /// Whether this process itself stood still.
     pub stalls: Stalls,
     /// The products.
@@ -124,6 +127,7 @@ impl Voter {
             ahead: Mutex::new(Ahead::new(usize::from(count), budget)),
             book: Arc::new(Book::new(count, mono_ns())),
             stats: Stats::default(),
+            live: Arc::default(),
             stalls: Stalls::default(),
             catalogue: Catalogue::default(),
         }
@@ -203,10 +207,11 @@ impl Voter {
         permit
     }
 
-    /// Looks for claims in a finished vote that nobody else confirms.
-    pub fn watch_claims(&self, product: &ProductId, replies: &[Reply]) {
+    /// Looks for claims in a finished vote that nobody else confirms. Returns whose the vote proves false.
+    pub fn watch_claims(&self, product: &ProductId, replies: &[Reply]) -> Vec<ReplicaId> {
         let now_ns = mono_ns();
         let lies = self.ahead().observe(now_ns, product, replies);
+        let liars = lies.iter().map(|lie| lie.replica).collect();
         for lie in lies {
             let claim = replies
                 .iter()
@@ -214,6 +219,7 @@ impl Voter {
                 .find_map(|r| r.versions.iter().find(|v| v.version == lie.version));
             self.accuse(now_ns, lie, claim.map(|v| v.stock));
         }
+        liars
     }
 
     /// Whether a claim is older than the lag budget, so that the end of the log must settle it.

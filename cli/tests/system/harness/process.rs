@@ -12,17 +12,25 @@ use tokio::process::Command;
 use super::LIMIT;
 
 /// Variables of the tester's shell that would change what is tested.
-const FOREIGN: [&str; 10] = [
+const FOREIGN: [&str; 18] = [
     "BASE_PORT",
     "BIND",
+    "DASHBOARD",
+    "DASHBOARD_HOSTS",
     "DATA_DIR",
+    "EXPERIMENTS",
     "FAULT_INJECTION",
     "FAULT_TOKEN",
     "INSTANCE_ID",
     "INVENTORY_URLS",
+    "MONITOR_URL",
+    "ORDERS_URL",
     "PORT",
     "REPLICAS",
+    "RESULTS_DIR",
+    "SCENARIOS_DIR",
     "SERVICE_NAME",
+    "VOTER_URL",
 ];
 /// The beginnings of more of them.
 const FOREIGN_PREFIXES: [&str; 2] = ["KAFKA_", "POSTGRES_"];

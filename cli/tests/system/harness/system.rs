@@ -105,7 +105,7 @@ impl System {
             dir,
             kafka,
             env,
-            http: tolerancia_lab::http::client(Duration::from_secs(10)),
+            http: tolerancia_client::http::client(Duration::from_secs(10)),
             _turn: turn,
         }
     }
@@ -165,6 +165,21 @@ impl System {
         at(self.ports.orders())
     }
 
+    /// Address of the dashboard.
+    pub fn dashboard(&self) -> String {
+        at(self.ports.dashboard())
+    }
+
+    /// The directory of the results of experiments that the dashboard starts.
+    pub fn results_dir(&self) -> PathBuf {
+        self.dir.path().join("results")
+    }
+
+    /// The directory of the scenarios that the dashboard offers.
+    pub fn scenarios_dir(&self) -> PathBuf {
+        self.dir.path().join("scenarios")
+    }
+
     /// `HOST:PORT` of Kafka.
     pub fn bootstrap(&self) -> String {
         let embedded = || format!("127.0.0.1:{}", self.ports.base + 91);
@@ -174,7 +189,8 @@ impl System {
     /// Addresses of all services.
     pub fn all(&self) -> Vec<String> {
         let replicas = (1..=3).map(|number| self.inventory(number));
-        replicas.chain([self.monitor(), self.voter(), self.orders()]).collect()
+        let others = [self.monitor(), self.voter(), self.orders(), self.dashboard()];
+        replicas.chain(others).collect()
     }
 
     /// A command about this system.
@@ -346,6 +362,8 @@ fn launch(dir: &Path, ports: Ports, env: &[(String, String)], adjust: impl FnOnc
     command
         .env("DATA_DIR", dir.join("data"))
         .env("BASE_PORT", ports.base.to_string())
+        .env("RESULTS_DIR", dir.join("results"))
+        .env("SCENARIOS_DIR", dir.join("scenarios"))
         .envs(env.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(log);

@@ -22,6 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use tokio::sync::watch;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::fault::{ActiveFault, FaultSpec, FaultState};
@@ -30,6 +32,7 @@ use active::{Active, ActiveSet};
 use check::check;
 pub use layer::{FaultLayer, FaultService};
 use plan::Plan;
+pub use routes::read as read_fault;
 
 /// The faults of one process; clones turn the same switch.
 #[derive(Debug, Clone)]
@@ -68,6 +71,18 @@ impl FaultSwitch {
     /// Protects further routes as `/fault` is: 404 unless faults may be injected, 401 without the token.
     pub fn guarded(&self, routes: Router) -> Router {
         routes.layer(axum::middleware::from_fn_with_state(self.clone(), routes::guard))
+    }
+
+    /// What to answer to a request with these headers that is about faults, if it may not be made: 404 unless faults may
+    /// be injected, 401 without the token.
+    #[must_use]
+    pub fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+        let Shared { enabled, token, .. } = &*self.shared;
+        if !enabled {
+            return Some(routes::unknown());
+        }
+        let admitted = token.as_ref().is_none_or(|token| token.admits(headers));
+        (!admitted).then(routes::unauthorized)
     }
 
     /// `GET PUT POST DELETE /fault`.

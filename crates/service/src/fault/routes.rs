@@ -23,24 +23,23 @@ pub(super) fn routes(switch: FaultSwitch) -> Router {
 }
 
 pub(super) async fn guard(State(switch): State<FaultSwitch>, request: Request, next: Next) -> Response {
-    if !switch.shared.enabled {
-        let detail = "faults cannot be injected here: start the service with FAULT_INJECTION=on";
-        return ApiProblem::not_found(detail).into_response();
+    match switch.refusal(request.headers()) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
     }
-    if switch
-        .shared
-        .token
-        .as_ref()
-        .is_some_and(|token| !token.admits(request.headers()))
-    {
-        let detail = "the token is missing or wrong: send Authorization: Bearer with the service's FAULT_TOKEN";
-        let mut response = ApiProblem::unauthorized(detail).into_response();
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        return response;
-    }
-    next.run(request).await
+}
+
+pub(super) fn unknown() -> Response {
+    let detail = "faults cannot be injected here: start the service with FAULT_INJECTION=on";
+    ApiProblem::not_found(detail).into_response()
+}
+
+pub(super) fn unauthorized() -> Response {
+    let detail = "the token is missing or wrong: send Authorization: Bearer with the service's FAULT_TOKEN";
+    let mut response = ApiProblem::unauthorized(detail).into_response();
+    let scheme = HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    response
 }
 
 async fn show(State(switch): State<FaultSwitch>) -> Json<FaultState> {
@@ -86,9 +85,12 @@ fn read_all(mut body: Value) -> Result<Vec<FaultSpec>, ApiProblem> {
     list.into_iter().map(read).collect()
 }
 
-/// Reads a fault. Serde ignores unknown fields of a tagged variant without fields, so they are looked for
-/// here: every field must be one that the fault would be written with.
-fn read(body: Value) -> Result<FaultSpec, ApiProblem> {
+/// Reads a fault out of a request's body. Serde ignores unknown fields of a tagged variant without fields, so they are
+/// looked for here: every field must be one that the fault would be written with. Values may be out of range still.
+///
+/// # Errors
+/// 400, with what is wrong.
+pub fn read(body: Value) -> Result<FaultSpec, ApiProblem> {
     let not_a_fault = |error: serde_json::Error| {
         ApiProblem::bad_request(format!(
             "this is not a fault: {error}; send for example {{\"fault\":\"latency\",\"latency_ms\":1200}}"

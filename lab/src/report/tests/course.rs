@@ -163,6 +163,7 @@ impl Course {
             junit: None,
             summary: None,
             json: false,
+            progress: Default::default(),
         };
         let scenario = &self.scenario;
         let target = Target {

@@ -5,8 +5,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use tempfile::TempDir;
+use tolerancia_core::checks::ChecksConfig;
+use tolerancia_core::detector::DetectorConfig;
 use tolerancia_store::{BufferConfig, lazy_sqlite};
 use tolerancia_wire::activation::{AuditEntry, FaultName};
+use tolerancia_wire::live::MonitorEvent;
 use tolerancia_wire::status::{InstanceStatus, Phase, Reason, ReasonKind, SystemStatus, Verdict};
 use tower::ServiceExt as _;
 
@@ -18,6 +21,7 @@ struct Place {
     dir: TempDir,
     shared: Shared,
     store: Buffer,
+    live: Live,
 }
 
 impl Place {
@@ -35,13 +39,14 @@ impl Place {
         Self {
             shared: Shared::new(status),
             store: Buffer::start(lazy_sqlite(&dir.path().join("t.db")), BufferConfig::default()),
+            live: Live::new(3, &DetectorConfig::default(), &ChecksConfig::default()).0,
             dir,
         }
     }
 
     fn auditor(&self) -> (Auditor, Router) {
         let faults = FaultSwitch::new("1", true, None);
-        Auditor::new(self.shared.clone(), self.store.clone(), &faults, 3)
+        Auditor::new(self.shared.clone(), self.store.clone(), self.live.clone(), &faults, 3)
     }
 
     /// A verdict on instance 1, published as the judge does it.
@@ -188,6 +193,46 @@ async fn a_report_by_http_and_later_verdicts_meet_in_the_entry() {
     shutdown.cancel();
     task.await.unwrap();
     assert_eq!(place.written().await, expected);
+}
+
+#[tokio::test]
+async fn who_looks_on_hears_of_the_fault_as_it_is_known_and_then_of_the_times() {
+    let place = Place::new();
+    let (mut auditor, _) = place.auditor();
+    let mut heard = place.live.listen();
+    let times = |ttd_ms, ttr_ms| {
+        let ttd_ms = Some(ttd_ms);
+        Some(MonitorEvent::Times(live::Times {
+            seq: 1150,
+            ttd_ms,
+            ttr_ms,
+        }))
+    };
+    let active = fault(FaultName::Latency, 1000, None);
+    let cleared = fault(FaultName::Latency, 1000, Some(1700));
+    auditor.report(cleared.clone());
+    assert_eq!(heard(), Some(MonitorEvent::Fault(cleared.clone())));
+    auditor.report(active);
+    assert_eq!(heard(), Some(MonitorEvent::Fault(cleared)), "nothing is taken back");
+    place.verdict(1150, Verdict::Off);
+    auditor.audit_all();
+    assert_eq!(heard(), times(150.0, None));
+    auditor.audit_all();
+    assert_eq!(heard(), None, "nothing is told twice");
+    place.verdict(3000, Verdict::On);
+    auditor.audit_all();
+    assert_eq!(heard(), times(150.0, Some(2000.0)));
+    auditor.report(fault(FaultName::Latency, 1100, None));
+    assert_eq!(
+        heard(),
+        Some(MonitorEvent::Fault(fault(FaultName::Latency, 1100, None)))
+    );
+    assert_eq!(heard(), times(50.0, None));
+    auditor.report(Activation {
+        instance: ReplicaId::new(9).unwrap(),
+        ..fault(FaultName::Latency, 1000, None)
+    });
+    assert_eq!(heard(), None, "there is no such instance");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Request metrics: records of `request-metrics` and the monitor's own, as rows of the database.
+//! Request metrics: records of `request-metrics` and the monitor's own, as rows of the database; those of the topic are
+//! told to those who look on, too.
 
 use jiff::Timestamp;
 use tolerancia_bus::Message;
@@ -9,6 +10,7 @@ use tolerancia_wire::metrics::{MOST_ROWS, MetricsBody, MetricsRecord, RequestRow
 
 use super::reader::Take;
 use super::remember;
+use crate::live::Live;
 
 /// The longest name of a service, an instance or an endpoint, in bytes.
 const LONGEST_NAME: usize = 256;
@@ -20,13 +22,17 @@ const FARTHEST: u64 = 3600;
 pub(crate) struct Requests {
     /// Where to.
     pub store: Buffer,
+    /// And who is told.
+    pub live: Live,
 }
 
 impl Take for Requests {
     async fn take(&mut self, message: Message) {
         let record = MetricsRecord::from_bytes(&message.payload).map_err(|error| error.to_string());
-        match record.and_then(|record| rows(record, Timestamp::now())) {
+        let now = Timestamp::now();
+        match record.and_then(|record| rows(record, now)) {
             Ok(rows) => {
+                self.live.requests(&rows, now.as_second());
                 for row in rows {
                     remember(&self.store, Write::RequestMetrics(row));
                 }

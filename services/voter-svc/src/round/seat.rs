@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tolerancia_core::ReplicaId;
+use tolerancia_wire::live::Standing;
 
 /// How often a replica that answered with a server error is asked again in one vote: more would turn an
 /// overload into a storm.
@@ -27,7 +28,8 @@ pub struct Seat {
     pub(super) last: Last,
     /// It has counted as late in this vote.
     pub(super) late: bool,
-    pub(super) judged: bool,
+    /// How its replies stand to what was decided; none as long as they were not judged.
+    pub(super) judged: Option<Standing>,
     asked_at: Duration,
     bound: Duration,
     late_at: Duration,
@@ -44,7 +46,7 @@ impl Seat {
             counts,
             last: if asked { Last::Waiting } else { Last::NotAsked },
             late: false,
-            judged: false,
+            judged: None,
             asked_at: Duration::ZERO,
             bound,
             late_at: bound,
@@ -57,6 +59,16 @@ impl Seat {
     #[must_use]
     pub const fn replica(&self) -> ReplicaId {
         self.replica
+    }
+
+    /// How its replies stand to what was decided, as far as is known.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match self.last {
+            Last::NotAsked => Standing::NotAsked,
+            Last::Valid => self.judged.unwrap_or(Standing::Undecided),
+            Last::Waiting | Last::Invalid | Last::Error(_) | Last::Unreachable => Standing::Missing,
+        }
     }
 
     /// Whether an answer is outstanding.

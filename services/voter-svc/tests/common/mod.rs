@@ -2,6 +2,8 @@
 // Not every test program needs all of it.
 #![allow(dead_code)]
 
+pub mod watcher;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::link::{Link, LinkState};
+use tolerancia_voter_svc::live;
 use tolerancia_voter_svc::reporter::{self, Sink};
 use tolerancia_voter_svc::voter::{Patience, Rules, Voter};
 use tolerancia_wire::evidence::{Batch, ErrorBody, ErrorRecord};
@@ -151,7 +154,7 @@ pub struct System {
     pub addrs: Vec<String>,
     evidence: mpsc::Receiver<Vec<u8>>,
     seen: Vec<Batch>,
-    shutdown: CancellationToken,
+    pub shutdown: CancellationToken,
 }
 
 impl Drop for System {
@@ -217,7 +220,9 @@ impl System {
             sink,
             shutdown.clone(),
         ));
-        let router = tolerancia_voter_svc::http::routes(voter.clone());
+        tokio::spawn(live::run(voter.live.clone(), shutdown.clone()));
+        let router =
+            tolerancia_voter_svc::http::routes(voter.clone()).merge(live::routes(voter.live.clone(), shutdown.clone()));
         Self {
             replicas,
             voter,
@@ -239,6 +244,16 @@ impl System {
     pub async fn response(&self, path: &str) -> Response {
         let request = Request::get(path).body(Body::empty()).unwrap();
         self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Serves the voter on a port of its own, to which it is cut off when the system ends.
+    pub async fn listen(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let alive = self.shutdown.child_token();
+        let serving = serve(listener, self.router.clone(), CancellationToken::new());
+        tokio::spawn(async move { alive.run_until_cancelled(serving).await });
+        addr
     }
 
     /// Kills a replica: its connections break and its port refuses.

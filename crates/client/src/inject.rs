@@ -160,6 +160,14 @@ pub async fn status(url: &str, token: Option<&str>) -> Result<FaultState, Inject
     request(Method::GET, url, token, NOTHING).await
 }
 
+/// As [`status`], asked by `client`: who asks often keeps the connection, and chooses how long an answer may take.
+///
+/// # Errors
+/// When the replica does not answer in the client's time, or it refuses.
+pub async fn status_by(client: &reqwest::Client, url: &str, token: Option<&str>) -> Result<FaultState, InjectError> {
+    request_by(client, Method::GET, url, token, NOTHING).await
+}
+
 /// The process of an instance as the monitor at `monitor_url` last saw it; `None` if it cannot say.
 pub async fn pid_of(monitor_url: &str, instance: ReplicaId) -> Option<u32> {
     let url = format!("{monitor_url}/status/inventory-svc/{instance}");
@@ -176,8 +184,18 @@ async fn request(
     token: Option<&str>,
     body: Option<&impl Serialize>,
 ) -> Result<FaultState, InjectError> {
+    request_by(&http::client(TIMEOUT), method, url, token, body).await
+}
+
+async fn request_by(
+    client: &reqwest::Client,
+    method: Method,
+    url: &str,
+    token: Option<&str>,
+    body: Option<&impl Serialize>,
+) -> Result<FaultState, InjectError> {
     let url = format!("{}/fault", url.trim_end_matches('/'));
-    let mut request = http::client(TIMEOUT).request(method, &url);
+    let mut request = client.request(method, &url);
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }

@@ -1,4 +1,4 @@
-//! The laboratory's HTTP clients.
+//! HTTP clients, and what they say when something goes wrong.
 
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ pub fn client(timeout: Duration) -> reqwest::Client {
 }
 
 /// A client for answers that never end; silence of `idle` ends them.
-pub(crate) fn streaming(idle: Duration) -> reqwest::Client {
+#[must_use]
+pub fn streaming(idle: Duration) -> reqwest::Client {
     build(builder().read_timeout(idle))
 }
 
@@ -45,7 +46,10 @@ fn build(builder: reqwest::ClientBuilder) -> reqwest::Client {
 }
 
 /// The JSON behind `url`; otherwise a sentence that names the address and what is wrong there.
-pub(crate) async fn get_json<T: DeserializeOwned>(client: &reqwest::Client, url: &str) -> Result<T, String> {
+///
+/// # Errors
+/// When nobody answers in the client's time, the status is none of success, or the body is something else.
+pub async fn get_json<T: DeserializeOwned>(client: &reqwest::Client, url: &str) -> Result<T, String> {
     let response = client
         .get(url)
         .send()
@@ -63,7 +67,8 @@ pub(crate) async fn get_json<T: DeserializeOwned>(client: &reqwest::Client, url:
 }
 
 /// A status and, if the body is a problem, its explanation.
-pub(crate) fn describe(status: u16, body: &[u8]) -> String {
+#[must_use]
+pub fn describe(status: u16, body: &[u8]) -> String {
     match serde_json::from_slice::<Problem>(body) {
         Ok(problem) => format!("{status}: {}", problem.detail),
         Err(_) => status.to_string(),
@@ -71,7 +76,8 @@ pub(crate) fn describe(status: u16, body: &[u8]) -> String {
 }
 
 /// The innermost cause of a failed request, which is the one that says what happened.
-pub(crate) fn cause(error: &reqwest::Error) -> String {
+#[must_use]
+pub fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }

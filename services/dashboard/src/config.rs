@@ -1,0 +1,141 @@
+//! The dashboard's parameters. Every flag has an environment variable; the flag wins.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::builder::BoolishValueParser;
+use reqwest::Url;
+use tolerancia_core::ReplicaId;
+use tolerancia_service::config::{ServiceArgs, name};
+
+use crate::upstream::Places;
+
+/// What the dashboard can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What every service can be told.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+
+    /// The monitor's address; by default on this host after the base port.
+    #[arg(long, env = "MONITOR_URL", value_name = "URL")]
+    pub monitor_url: Option<String>,
+
+    /// The voter's address; by default on this host after the base port.
+    #[arg(long, env = "VOTER_URL", value_name = "URL")]
+    pub voter_url: Option<String>,
+
+    /// The address of orders-svc; by default on this host after the base port.
+    #[arg(long, env = "ORDERS_URL", value_name = "URL")]
+    pub orders_url: Option<String>,
+
+    /// Directory of the experiments' results, one folder each.
+    #[arg(long, env = "RESULTS_DIR", default_value = "results")]
+    pub results_dir: PathBuf,
+
+    /// Directory of scenario files that can be chosen; if there is none, only the built-in one can.
+    #[arg(long, env = "SCENARIOS_DIR", default_value = "scenarios")]
+    pub scenarios_dir: PathBuf,
+
+    /// Whether experiments may be started from the page: on or off.
+    #[arg(long, env = "EXPERIMENTS", default_value = "on", action = clap::ArgAction::Set, value_name = "on|off", value_parser = BoolishValueParser::new())]
+    pub experiments: bool,
+
+    /// Host names by which the page may be asked for, beside `localhost` and addresses; separated by commas.
+    #[arg(long = "hosts", env = "DASHBOARD_HOSTS", value_name = "NAMES", value_delimiter = ',')]
+    pub hosts: Vec<String>,
+}
+
+impl Args {
+    /// These arguments with everything filled in.
+    ///
+    /// # Errors
+    /// When parameters contradict one another, or an address is none; the message names them.
+    pub(crate) fn prepared(mut self) -> Result<Self> {
+        self.service = self.service.prepared(name::DASHBOARD)?;
+        for (variable, url) in [
+            ("MONITOR_URL", &mut self.monitor_url),
+            ("VOTER_URL", &mut self.voter_url),
+            ("ORDERS_URL", &mut self.orders_url),
+        ] {
+            let given = url.take();
+            *url = given.and_then(address);
+            if let Some(url) = url {
+                if !is_address(url) {
+                    bail!("{variable} is {url:?}: set it to an address like http://127.0.0.1:5004");
+                }
+                url.truncate(url.trim_end_matches('/').len());
+            }
+        }
+        Ok(self)
+    }
+
+    /// Where the services are.
+    pub(crate) fn places(&self) -> Places {
+        let ports = self.service.ports();
+        let place = |given: &Option<String>, port: u16| {
+            let here = || format!("http://127.0.0.1:{port}");
+            given.clone().unwrap_or_else(here)
+        };
+        Places {
+            monitor: place(&self.monitor_url, ports.monitor()),
+            voter: place(&self.voter_url, ports.voter()),
+            orders: place(&self.orders_url, ports.orders()),
+        }
+    }
+
+    /// Where a replica is, `http://HOST:PORT`.
+    pub(crate) fn replica(&self, replica: ReplicaId) -> String {
+        format!("http://{}", self.service.replica_addr(replica))
+    }
+}
+
+/// `http://HOST:PORT` out of what was given, if it is not empty.
+fn address(given: String) -> Option<String> {
+    let given = given.trim();
+    let scheme = if given.contains("://") { "" } else { "http://" };
+    (!given.is_empty()).then(|| format!("{scheme}{given}"))
+}
+
+fn is_address(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http" && url.has_host())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(Debug, clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn prepared(flags: &[&str]) -> Result<Args> {
+        Cli::try_parse_from([&["dashboard"], flags].concat())
+            .unwrap()
+            .args
+            .prepared()
+    }
+
+    #[test]
+    fn the_services_are_looked_for_after_the_base_port_or_where_one_says() {
+        let args = prepared(&["--base-port", "7001", "--voter-url", "voter:1/", "--monitor-url", " "]).unwrap();
+        let places = args.places();
+        assert_eq!(places.monitor, "http://127.0.0.1:7004");
+        assert_eq!(places.voter, "http://voter:1");
+        assert_eq!(places.orders, "http://127.0.0.1:7006");
+        assert_eq!(args.replica(ReplicaId::new(2).unwrap()), "http://127.0.0.1:7002");
+        assert_eq!(args.service.addr().port(), 7007);
+    }
+
+    #[test]
+    fn what_is_no_address_is_found_at_start() {
+        for url in ["https://monitor", "ftp://monitor", "http://", "a b"] {
+            let error = prepared(&["--monitor-url", url]).unwrap_err().to_string();
+            assert!(error.contains("MONITOR_URL"), "{error}");
+        }
+    }
+}

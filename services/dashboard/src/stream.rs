@@ -1,0 +1,136 @@
+//! `GET /api/live`: the stream of one browser.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tolerancia_service::problem::ApiProblem;
+use tolerancia_wire::Stamp;
+use tolerancia_wire::time::rfc3339;
+
+use crate::browser::System;
+use crate::hub::{Hub, Message};
+
+/// Browsers at a time.
+pub(crate) const MOST_BROWSERS: usize = 32;
+/// How long a browser waits before it connects again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often the page is told the time. Scripts do not see comments: this is how they see that the stream is alive.
+const TICK: Duration = Duration::from_secs(1);
+/// A comment is sent after so much silence, for whatever stands in between.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+
+/// Says what the system is. Asked for each browser that comes, since scenarios may be written meanwhile; so it must be
+/// quick and never wait.
+type Describe = dyn Fn() -> System + Send + Sync;
+
+#[derive(Clone)]
+struct App {
+    hub: Hub,
+    describe: Arc<Describe>,
+    places: Arc<Semaphore>,
+    shutdown: CancellationToken,
+}
+
+/// `GET /api/live`: server-sent events until `shutdown`, about the system that `describe` describes.
+pub(crate) fn routes(
+    hub: Hub,
+    describe: impl Fn() -> System + Send + Sync + 'static,
+    shutdown: CancellationToken,
+) -> Router {
+    let app = App {
+        hub,
+        describe: Arc::new(describe),
+        places: Arc::new(Semaphore::new(MOST_BROWSERS)),
+        shutdown,
+    };
+    Router::new().route("/api/live", get(live)).with_state(app)
+}
+
+async fn live(State(app): State<App>, headers: HeaderMap) -> Response {
+    let App { hub, shutdown, .. } = app;
+    let Ok(place) = app.places.try_acquire_owned() else {
+        return full();
+    };
+    hub.describe((app.describe)());
+    let id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let last = id.and_then(|id| hub.number(id));
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let browser = Browser {
+        changes: hub.newest(),
+        hub,
+        last,
+        waiting: VecDeque::new(),
+        tick,
+        _place: place,
+    };
+    Sse::new(browser.events().take_until(shutdown.cancelled_owned()))
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response()
+}
+
+fn full() -> Response {
+    let problem = ApiProblem::unavailable(format!(
+        "{MOST_BROWSERS} pages are open already, which is as many as there may be: close one, then load this one again"
+    ));
+    let soon = HeaderValue::from_static("5");
+    ([(header::RETRY_AFTER, soon)], problem).into_response()
+}
+
+/// Who listens, and how far it has come.
+struct Browser {
+    hub: Hub,
+    changes: watch::Receiver<u64>,
+    /// The last event that it was handed, or is waiting for it.
+    last: Option<u64>,
+    waiting: VecDeque<Arc<Message>>,
+    tick: Interval,
+    /// Given back when the stream is dropped.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Browser {
+    fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
+        let first = stream::iter([Ok(Event::default().retry(RETRY))]);
+        first.chain(stream::unfold(self, |mut browser| async move {
+            let event = browser.next().await?;
+            Some((Ok(event), browser))
+        }))
+    }
+
+    /// The next event; none at the end. Asked for only when the browser has taken the one before.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(message) = self.waiting.pop_front() {
+                let event = Event::default().event(message.name).data(&message.data);
+                return Some(event.id(self.hub.id(message.number)));
+            }
+            self.waiting.extend(self.hub.after(self.last));
+            if let Some(newest) = self.waiting.back() {
+                self.last = Some(newest.number);
+                continue;
+            }
+            tokio::select! {
+                biased;
+                _ = self.tick.tick() => {
+                    let now = json!({ "at": rfc3339(Stamp::now().at) });
+                    return Some(Event::default().event("tick").data(now.to_string()));
+                }
+                changed = self.changes.changed() => changed.ok()?,
+            }
+        }
+    }
+}

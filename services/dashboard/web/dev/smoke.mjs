@@ -1,0 +1,229 @@
+// Uses the page in a real browser against the mock server: `npm run smoke`. Needs chromium (CHROMIUM, else
+// /usr/bin/chromium). With AXE, a path to axe.min.js (npm: axe-core), accessibility is checked too.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const PORT = 5127;
+const URL_ = `http://localhost:${PORT}`;
+const server = join(dirname(fileURLToPath(import.meta.url)), 'server.mjs');
+let child = null;
+
+async function up(...args) {
+  child = spawn(process.execPath, [server, '--port', String(PORT), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await new Promise((ready) => child.stdout.once('data', ready));
+}
+async function down() {
+  child.kill();
+  await new Promise((gone) => child.once('exit', gone));
+}
+const mock = (path) => fetch(`${URL_}/mock/${path}`, { method: 'POST' });
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+const problems = [];
+async function open({ colorScheme = 'light', locale = 'en-US', width = 1280 } = {}) {
+  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme, locale });
+  page.on('pageerror', (error) => problems.push(String(error)));
+  page.on('console', (message) => {
+    // A refused connection or a 401 is what some of the checks are about; a breach of the policy never is.
+    if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) problems.push(message.text());
+  });
+  await page.goto(URL_);
+  await page.waitForSelector('[data-testid=connection][data-state=live]');
+  return page;
+}
+const id = (page, name, more = '') => page.locator(`[data-testid=${name}]${more}`);
+async function axe(page, what) {
+  if (!process.env.AXE) return;
+  await page.evaluate((await import('node:fs')).readFileSync(process.env.AXE, 'utf8'));
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }));
+  for (const { id: rule, nodes } of violations) {
+    for (const node of nodes.slice(0, 3)) problems.push(`${what}: ${rule}: ${node.target} ${node.failureSummary}`);
+  }
+}
+
+const checks = {
+  async 'a fault is injected, seen, cleared and gone'() {
+    const page = await open();
+    assert.equal(await id(page, 'instance-2').getAttribute('data-verdict'), 'ON');
+    await id(page, 'fault-instance').selectOption('2');
+    await id(page, 'fault-kind').selectOption('latency');
+    await id(page, 'fault-latency').fill('1200');
+    await id(page, 'fault-scope').selectOption('queries');
+    await id(page, 'inject').click();
+    await page.waitForSelector('[data-testid=instance-2][data-verdict=OFF][data-phase=quarantine]');
+    const active = id(page, 'active-fault', '[data-instance="2"][data-fault=latency]');
+    assert.match(await active.innerText(), /1\.2 s · queries only/);
+    assert.match(await id(page, 'instance-2-reason').innerText(), /late/);
+    await active.locator('[data-testid=clear]').click();
+    await page.waitForSelector('[data-testid=instance-2][data-phase=probation]');
+    await page.waitForSelector('[data-testid=instance-2][data-verdict=ON]');
+    assert.equal(await id(page, 'active-fault').count(), 0);
+    const row = id(page, 'failure', '[data-instance="2"][data-kind=late]').first();
+    assert.equal(await row.getAttribute('data-fault'), 'latency');
+    assert.match(await row.innerText(), /1\d\d ms/);
+    assert.match(await page.locator('[aria-live=polite]').first().innerText(), /Instance 2 is ON/);
+    await axe(page, 'calm, light');
+    await page.close();
+  },
+  async 'a crash ends by itself, catching up on the way'() {
+    const page = await open();
+    await id(page, 'fault-kind').selectOption('crash');
+    assert.equal(await id(page, 'fault-scope').count(), 0);
+    await id(page, 'inject').click();
+    await page.waitForSelector('[data-testid=instance-1][data-verdict=OFF]');
+    await page.waitForSelector('[data-testid=instance-1][data-catching-up=true]');
+    await page.waitForSelector('[data-testid=instance-1][data-verdict=ON]');
+    assert.equal(await id(page, 'active-fault').count(), 0);
+    await page.close();
+  },
+  async 'a loss of the quorum is an alarm, and its end ends it'() {
+    const page = await open({ colorScheme: 'dark', locale: 'es-ES', width: 390 });
+    assert.equal(await id(page, 'quorum-lost').count(), 0);
+    for (const n of ['1', '3']) {
+      await id(page, 'fault-instance').selectOption(n);
+      await id(page, 'fault-kind').selectOption('freeze');
+      await id(page, 'inject').click();
+      await page.waitForSelector(`[data-testid=instance-${n}][data-verdict=OFF]`);
+    }
+    await page.waitForSelector('[data-testid=quorum-lost]');
+    assert.match(await page.title(), /Sin quórum/);
+    await page.waitForSelector('[data-testid=disagreement][data-kind=no_quorum]');
+    await axe(page, 'quorum lost, dark, narrow');
+    await id(page, 'clear-all').click();
+    await page.waitForSelector('[data-testid=quorum-lost]', { state: 'detached' });
+    await page.close();
+  },
+  async 'filters choose'() {
+    const page = await open();
+    await id(page, 'filter-fault').selectOption('crash');
+    const kinds = await id(page, 'failure').evaluateAll((rows) => rows.map((row) => row.dataset.fault));
+    assert.ok(kinds.length > 0 && kinds.every((kind) => kind === 'crash'), String(kinds));
+    await id(page, 'filter-fault').selectOption('');
+    await id(page, 'filter-instance').selectOption('3');
+    const who = await id(page, 'failure').evaluateAll((rows) => rows.map((row) => row.dataset.instance));
+    assert.ok(who.length > 0 && who.every((n) => n === '3'), String(who));
+    await page.close();
+  },
+  async 'an experiment starts, tells its progress and stops'() {
+    const page = await open();
+    await id(page, 'experiment-scenario').selectOption('gray');
+    await id(page, 'experiment-start').click();
+    await page.waitForSelector('[data-testid=experiment-progress]');
+    await page.waitForSelector('[data-testid=experiment-state][data-step=baseline]');
+    await axe(page, 'experiment, light');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await axe(page, 'experiment, dark');
+    const before = await id(page, 'folder').count();
+    await id(page, 'experiment-stop').click();
+    await page.waitForSelector('[data-testid=experiment-state][data-state=ended]');
+    assert.equal(await id(page, 'folder').count(), before + 1);
+    assert.equal(await id(page, 'folder').locator('a').first().getAttribute('target'), '_blank');
+    await page.close();
+  },
+  async 'what the server refuses is told in both languages'() {
+    const page = await open({ locale: 'es-CL' });
+    await id(page, 'fault-kind').selectOption('incorrect');
+    await id(page, 'fault-product').fill('NONE');
+    await id(page, 'inject').click();
+    await page.waitForSelector('[data-testid=message]');
+    assert.match(await id(page, 'message').innerText(), /No se pudo inyectar la falla\.[^]*there is no product NONE/);
+    await id(page, 'message').locator('button').click();
+    assert.equal(await id(page, 'message').count(), 0);
+    await page.close();
+  },
+  async 'a service that is down is told where its data is shown'() {
+    const page = await open();
+    await mock('source/voter-svc/down');
+    await page.waitForSelector('[data-testid=source-voter-svc][data-state=down]');
+    await page.waitForSelector('#votes .as-of');
+    assert.equal(await page.locator('#votes .body.old').count(), 1);
+    assert.equal(await page.locator('#glance .as-of').count(), 0);
+    await axe(page, 'voter down, light');
+    await mock('source/voter-svc/up');
+    await page.waitForSelector('#votes .as-of', { state: 'detached' });
+    await page.close();
+  },
+  async 'a cut, a silent and a refusing server are told, and the page comes back'() {
+    const page = await open();
+    const connection = (state) => page.waitForSelector(`[data-testid=connection][data-state=${state}]`, { timeout: 12_000 });
+    await mock('cut');
+    await connection('live');
+    await mock('silence');
+    await connection('reconnecting');
+    await page.waitForSelector('#glance .as-of');
+    await mock('speak');
+    await connection('live');
+    await mock('refuse');
+    await connection('reconnecting');
+    await axe(page, 'reconnecting, light');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await axe(page, 'reconnecting, dark');
+    await mock('speak');
+    await connection('live');
+    await down();
+    await connection('reconnecting');
+    await up();
+    await connection('live');
+    assert.equal(await id(page, 'instance-1').getAttribute('data-verdict'), 'ON');
+    await page.close();
+  },
+  async 'the token is asked for once, and again when it is wrong'() {
+    await down();
+    await up('--token', 'secret', '--replicas', '5');
+    const page = await open();
+    assert.equal(await page.locator('.instance').count(), 5);
+    await id(page, 'inject').focus();
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('[data-testid=token-dialog][open]');
+    await axe(page, 'token');
+    assert.equal(await page.evaluate(() => document.activeElement?.dataset.testid), 'token-input');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('[data-testid=token-dialog][open]', { state: 'hidden' });
+    assert.equal(await page.evaluate(() => document.activeElement?.dataset.testid), 'inject');
+    await page.keyboard.press('Enter');
+    await id(page, 'token-input').fill('wrong');
+    await id(page, 'token-ok').click();
+    await page.getByText('That is not the token').waitFor();
+    await id(page, 'token-input').fill('secret');
+    await id(page, 'token-ok').click();
+    await page.waitForSelector('[data-testid=active-fault]');
+    await id(page, 'clear-all').click();
+    await page.waitForSelector('[data-testid=active-fault]', { state: 'detached' });
+    await page.evaluate(() => sessionStorage.setItem('tolerancia-token', 'old'));
+    await id(page, 'inject').click();
+    await page.waitForSelector('[data-testid=token-dialog][open]');
+    await id(page, 'token-input').fill('secret');
+    await id(page, 'token-ok').click();
+    await page.waitForSelector('[data-testid=active-fault]');
+    await page.close();
+  },
+  async 'without injection nothing offers it'() {
+    await down();
+    await up('--no-injection');
+    const page = await open();
+    for (const name of ['fault-form', 'experiment-form', 'clear-all']) assert.equal(await id(page, name).count(), 0);
+    assert.ok((await id(page, 'folder').count()) > 0);
+    await page.close();
+  },
+};
+
+await up();
+for (const [name, check] of Object.entries(checks)) {
+  try {
+    await check();
+    console.log(`ok ${name}`);
+  } catch (error) {
+    problems.push(`${name}: ${error.stack}`);
+    console.log(`NOT OK ${name}`);
+  }
+}
+await down();
+await browser.close();
+for (const problem of problems) console.error(problem);
+process.exitCode = problems.length ? 1 : 0;

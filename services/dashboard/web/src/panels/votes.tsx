@@ -1,0 +1,140 @@
+// How votes end, and what replicas said where they did not say the same.
+import { useState } from 'preact/hooks';
+import type uPlot from 'uplot';
+import { serverNow, staleSince, store } from '../app';
+import { Chart, type Line, Swatch } from '../charts/chart';
+import { instanceLook } from '../charts/theme';
+import { format, t } from '../i18n';
+import { useSlices } from '../schedule';
+import { WINDOW_S } from '../store/store';
+import { Panel } from '../ui/panel';
+import type { Disagreement, Voice, VotesSecond } from '../wire';
+
+const KINDS: (keyof VotesSecond & string)[] = ['agreed', 'dissenting', 'stale', 'missing', 'no_quorum'];
+const tell = (n: number) => format.int(n);
+const LINES: Line[] = [
+  { label: t.votes.agreed, look: { colour: '--agreed', dash: [] }, fill: '--agreed-fill', tell },
+  { label: t.votes.dissenting, look: { colour: '--off', dash: [7, 3] }, width: 2, tell },
+  { label: t.votes.stale, look: { colour: '--series-2', dash: [2, 2.5] }, width: 2, tell },
+  { label: t.votes.missing, look: { colour: '--series-1', dash: [9, 3, 2, 3] }, tell },
+  { label: t.votes.noQuorum, look: { colour: '--series-4', dash: [4, 2] }, width: 2.5, tell },
+];
+
+export function Votes() {
+  return (
+    <Panel id="votes" title={t.votes.title} from="voter-svc" aside={<span>{t.client.fiveMinutes}</span>}>
+      <Chart
+        testid="votes-chart"
+        name={`${t.votes.title}, ${t.client.fiveMinutes}`}
+        slices={['votes', 'faults', 'connection', 'sources', 'clock']}
+        lines={LINES}
+        height={180}
+        data={data}
+        end={() => (staleSince('voter-svc') ?? serverNow()) / 1_000}
+        span={WINDOW_S}
+        yRange={(_min, max) => [0, Math.max(10, (max || 0) * 1.25)]}
+        yText={(value) => format.int(value)}
+        sync="5min"
+      />
+      <Disagreements />
+    </Panel>
+  );
+}
+
+function data(): uPlot.AlignedData {
+  const last = store.votes.last?.second ?? Math.floor(serverNow() / 1_000);
+  const seconds = Array.from({ length: WINDOW_S }, (_, n) => last - WINDOW_S + 1 + n);
+  const rows = seconds.map((second) => store.votes.at(second));
+  return [seconds, ...KINDS.map((kind) => rows.map((row) => row?.[kind] ?? null))];
+}
+
+const FEW = 3;
+
+function Disagreements() {
+  useSlices('disagreements');
+  const [all, setAll] = useState(false);
+  const list = store.disagreements;
+  const shown = all ? list : list.slice(0, FEW);
+  return (
+    <div class="with-title">
+      <h3>{t.disagreements.title}</h3>
+      {list.length === 0 ? (
+        <p class="empty" data-testid="disagreements">
+          {t.disagreements.empty}
+        </p>
+      ) : (
+        <ul class="disagreements" data-testid="disagreements">
+          {shown.map((one) => (
+            <Item key={`${one.id} ${one.first}`} of={one} />
+          ))}
+        </ul>
+      )}
+      {list.length > FEW && (
+        <button type="button" class="quiet more" aria-expanded={all} onClick={() => setAll(!all)}>
+          {all ? t.showLess : t.show(list.length - FEW)}
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function kindOf(of: Disagreement): 'dissent' | 'stale' | 'no_quorum' {
+  if (of.voices.some((voice) => voice.standing === 'undecided')) return 'no_quorum';
+  return of.voices.some((voice) => voice.standing === 'dissents') ? 'dissent' : 'stale';
+}
+
+function Item({ of }: { of: Disagreement }) {
+  const kind = kindOf(of);
+  const against = of.voices.filter((voice) => voice.standing === 'dissents').map((voice) => voice.instance);
+  return (
+    <li class={`disagreement ${kind}`} data-testid="disagreement" data-kind={kind}>
+      <div class="head">
+        <span class={`tag ${kind === 'stale' ? 'warn' : 'bad'}`}>{t.disagreements.kind[kind]}</span>
+        <b>{of.product ?? t.disagreements.allProducts}</b>
+        {of.count > 1 && <span class="muted">{t.disagreements.times(format.int(of.count))}</span>}
+        <time dateTime={of.last}>{format.time(Date.parse(of.last))}</time>
+      </div>
+      <p class="decision">
+        {kind === 'no_quorum' ? (
+          <b>{t.disagreements.undecided}</b>
+        ) : (
+          <span>
+            {t.disagreements.decided}: <b>{decided(of)}</b>
+          </span>
+        )}
+        {against.length > 0 && (
+          <span class="against">{t.disagreements.contradicts(against.join(', '), against.length === 1)}</span>
+        )}
+      </p>
+      <ul class="voices">
+        {of.voices.map((voice) => (
+          <li key={voice.instance} class={voice.standing}>
+            <span class="who">
+              <Swatch look={instanceLook(voice.instance)} /> {voice.instance}
+            </span>
+            <span class="said">{said(voice, of)}</span>
+            <span class="standing">{t.disagreements.standing[voice.standing]}</span>
+          </li>
+        ))}
+      </ul>
+    </li>
+  );
+}
+
+function decided(of: Disagreement): string {
+  if (of.product === null) return t.disagreements.allProducts;
+  if (of.version === null || of.stock === null) return t.disagreements.decidedNothing;
+  const { available, reserved } = of.stock;
+  return `${t.disagreements.stock(format.int(available), format.int(reserved))} · ${t.disagreements.version(format.int(of.version))}`;
+}
+
+function said(voice: Voice, of: Disagreement): string {
+  const { newest, answer } = voice;
+  if (newest) {
+    const stock = t.disagreements.stock(format.int(newest.available), format.int(newest.reserved));
+    return `${stock} · ${t.disagreements.version(format.int(newest.version))}`;
+  }
+  if (answer === 'ok') return of.product === null ? t.none : t.disagreements.nothing;
+  const known: Partial<Record<string, string>> = t.disagreements.answer;
+  return known[answer] ?? answer;
+}
