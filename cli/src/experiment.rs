@@ -1,5 +1,7 @@
 //! `tolerancia experiment`: the laboratory's experiment, on the system that is up or on one of its own.
 
+pub mod turn;
+
 use std::fs::File;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::supervisor::log::Log;
 use crate::supervisor::{Start, Supervisor, spec};
 use crate::up::{Backends, DEFAULT_REPLICAS, NAME_WIDTH, Place};
 use crate::{guard, http};
+use turn::Turn;
 
 /// How long an own system may take to become ready.
 const READY: Duration = Duration::from_secs(120);
@@ -60,9 +63,11 @@ pub async fn run(mut args: ExperimentCommand) -> Outcome {
         guard::stop_at_end_of_stdin(signals.stop.clone());
     }
     // A mistake in the scenario is told before anything is started.
-    args.lab.check().map_err(|error| Failure::cannot(error.to_string()))?;
     let plan = args.lab.plan().map_err(|error| Failure::cannot(error.to_string()))?;
     let given = args.place.ports();
+    // Before anything is written: the folder may be that of the experiment which runs.
+    let _turn = Turn::take(given.base, args.stop_with_stdin).await?;
+    args.lab.check().map_err(|error| Failure::cannot(error.to_string()))?;
     let mut ports = Ports {
         replicas: replicas(given.replicas, plan.replicas)?,
         ..given

@@ -82,6 +82,7 @@ fn main() -> ExitCode {
             CANNOT
         }
     };
+    console::flush();
     ExitCode::from(code)
 }
 

@@ -2,12 +2,13 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser as _};
 use tolerancia_service::config::Ports;
 use tolerancia_wire::core::ReplicaId;
 
+use crate::experiment::turn::{self, Holder};
 use crate::outcome::{DONE, Failure, Outcome};
 use crate::signals::{self, Signals};
 use crate::supervisor::log::Log;
@@ -16,6 +17,11 @@ use crate::supervisor::{Start, Supervisor};
 
 /// Room for `inventory-svc/1` in the log.
 pub const NAME_WIDTH: usize = 15;
+
+/// How long an experiment is waited for whose system is gone. It gives up on who is gone after 3 s, and writes its report.
+const EXPERIMENT: Duration = Duration::from_secs(10);
+/// Between two looks whether it has ended.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Arguments of `tolerancia up`.
 #[derive(Debug, clap::Args)]
@@ -156,7 +162,7 @@ pub async fn run(args: UpArgs) -> Outcome {
 }
 
 async fn serve(system: System, log: &Log, signals: &Signals, began: Instant) -> Outcome {
-    let table = table(&system);
+    let (table, base_port) = (table(&system), system.ports.base);
     match Supervisor::start(system, log.clone(), signals).await? {
         Start::Interrupted => {}
         Start::Ready(supervisor) => {
@@ -166,10 +172,31 @@ async fn serve(system: System, log: &Log, signals: &Signals, began: Instant) -> 
             signals.stop.cancelled().await;
             log.say("stopping; Ctrl-C once more does not wait");
             supervisor.stop().await;
+            last_experiment(base_port, log, signals).await;
         }
     }
     log.say("stopped");
     Ok(DONE)
+}
+
+/// Waits for an experiment that the dashboard has let go: with its system gone it has nothing to clean up any more, and
+/// notices that soon. One that somebody else started is theirs.
+async fn last_experiment(base_port: u16, log: &Log, signals: &Signals) {
+    let running = || turn::holder(base_port).filter(|holder| holder.tied);
+    let Some(Holder { pid, .. }) = running() else { return };
+    log.say(&format!("waiting for the experiment (process {pid})"));
+    let gone = async {
+        while running().is_some() {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = gone => {}
+        () = tokio::time::sleep(EXPERIMENT) => {
+            log.say(&format!("the experiment (process {pid}) still runs: it ends by itself within a minute"));
+        }
+        () = signals.kill.cancelled() => {}
+    }
 }
 
 /// The addresses of the system.

@@ -44,6 +44,8 @@ impl Progress {
         if !std::io::stderr().is_terminal() {
             return Self(Form::Plain(Mutex::new(Instant::now())));
         }
+        // The live line goes to the terminal by another way.
+        console::flush();
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("the template is valid"));
         bar.enable_steady_tick(Duration::from_millis(100));
@@ -94,7 +96,7 @@ impl Progress {
         }
     }
 
-    /// Takes the live line away.
+    /// Takes the live line away. What was told in the other forms is written by a thread: see [`console::flush`].
     pub(crate) fn finish(&self) {
         if let Form::Terminal(bar) = &self.0 {
             bar.finish_and_clear();

@@ -20,7 +20,8 @@ pub const MAX_BASE_PORT: u16 = u16::MAX - BROKER_OFFSET;
 
 /// How long a process may take to stop in order.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long the dashboard may: an experiment that it has started clears its faults first, for which it gets 10 s.
+/// How long the dashboard may: an experiment that it has started clears its faults first, for which it gets 10 s before the
+/// dashboard lets it go.
 const DASHBOARD_GRACE: Duration = Duration::from_secs(15);
 
 /// A system on this host.

@@ -75,6 +75,20 @@ pub fn describe(status: u16, body: &[u8]) -> String {
     }
 }
 
+/// Whether the connection was refused: nobody listens there.
+#[must_use]
+pub fn is_refused(error: &reqwest::Error) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        let is_refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+        if source.downcast_ref().is_some_and(is_refused) {
+            return true;
+        }
+        next = source.source();
+    }
+    false
+}
+
 /// The innermost cause of a failed request, which is the one that says what happened.
 #[must_use]
 pub fn cause(error: &reqwest::Error) -> String {

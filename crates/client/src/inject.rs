@@ -32,6 +32,8 @@ pub enum InjectError {
         url: String,
         /// What happened instead.
         cause: String,
+        /// Whether the connection was refused: nobody listens there. A fault lives in its process, so there is none.
+        gone: bool,
     },
     /// The replica was started without fault injection.
     #[error("{url} refuses faults: start the replicas with FAULT_INJECTION=on")]
@@ -45,11 +47,13 @@ pub enum InjectError {
         /// Where.
         url: String,
     },
-    /// The replica does not accept this fault.
+    /// The replica does not do it: it does not accept this fault, or has failed.
     #[error("{url} answered {answer}")]
     Refused {
         /// Where.
         url: String,
+        /// The status of the answer; one of success where what it says makes no sense.
+        status: u16,
         /// Status and explanation.
         answer: String,
     },
@@ -205,6 +209,7 @@ async fn request_by(
     let no_answer = |error: reqwest::Error| InjectError::NoAnswer {
         url: url.clone(),
         cause: http::cause(&error),
+        gone: http::is_refused(&error),
     };
     let response = request.send().await.map_err(no_answer)?;
     let status = response.status();
@@ -214,10 +219,12 @@ async fn request_by(
         StatusCode::UNAUTHORIZED => Err(InjectError::Unauthorized { url }),
         _ if !status.is_success() => Err(InjectError::Refused {
             answer: http::describe(status.as_u16(), &body),
+            status: status.as_u16(),
             url,
         }),
         _ => serde_json::from_slice(&body).map_err(|error| InjectError::Refused {
             url,
+            status: status.as_u16(),
             answer: format!("something unexpected: {error}"),
         }),
     }
@@ -287,6 +294,20 @@ mod tests {
         }
         let error = status("http://127.0.0.1:0", None).await.unwrap_err();
         assert!(matches!(error, InjectError::NoAnswer { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_is_gone_is_told_from_one_that_does_not_answer() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let is_gone = async || match status_by(&http::client(Duration::from_millis(100)), &url, None).await {
+            Err(InjectError::NoAnswer { gone, .. }) => gone,
+            other => panic!("{other:?}"),
+        };
+        // It listens, as a stopped process does.
+        assert!(!is_gone().await);
+        drop(listener);
+        assert!(is_gone().await);
     }
 
     /// Answers a report with this status, and takes nothing but a report.

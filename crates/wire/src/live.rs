@@ -54,15 +54,16 @@ pub enum MonitorEvent {
     Fault(Activation),
 }
 
-/// How long the detection and the recovery took that an entry of the audit is about.
+/// How long the detection and the recovery took that an entry of the audit is about. Both take the place of what was
+/// known of that entry before; one that is absent is not known, or not any more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// The transition to OFF.
     pub seq: u64,
-    /// Milliseconds from the activation of the fault to OFF, when known.
+    /// Milliseconds from the activation of the fault to OFF; absent: not known (any more).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttd_ms: Option<f64>,
-    /// Milliseconds from the activation of the fault to ON again, when known.
+    /// Milliseconds from the activation of the fault to ON again; absent: not known (any more).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttr_ms: Option<f64>,
 }
@@ -95,7 +96,8 @@ pub struct ReplicaView {
     /// Events of `order-events` that it has applied in all, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<u64>,
-    /// How many events it is behind the position that a quorum has reached, when known.
+    /// How many events it was behind the position that a quorum was known to have reached when it was asked; while it
+    /// does not answer, how many its last position is behind the newest such. When known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
     /// How long its last check took, milliseconds; null while it does not answer.
@@ -190,8 +192,8 @@ pub struct Voice {
     pub standing: Standing,
 }
 
-/// A vote in which a replica lied or lagged, or which no quorum decided. Those that are alike, about the same product and
-/// with the same standings, are told as one, at most once a second.
+/// A vote in which a replica lied or lagged, or which no quorum decided. Those that are alike, about the same product,
+/// with the same standings and all with or all without a quorum, are told as one, at most once a second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disagreement {
     /// Strictly increases within one process; begins at 1.
@@ -206,10 +208,35 @@ pub struct Disagreement {
     pub count: u64,
     /// The product; null for a vote about all of them, unless exactly one differs.
     pub product: Option<ProductId>,
+    /// No quorum decided everything that was voted on: the client went without an answer, or, if it asked for all
+    /// products, without one on some of them.
+    #[serde(default)]
+    pub no_quorum: bool,
     /// The version that was decided in the last of them, if one was and the product exists.
     pub version: Option<u64>,
     /// Its stock.
     pub stock: Option<Stock>,
     /// What each replica said in the last of them, in the order of their numbers.
     pub voices: Vec<Voice>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_disagreement_says_whether_a_quorum_decided_it() {
+        let mut wire = json!({
+            "id": 1, "first": "2026-01-01T00:00:00.000000Z", "last": "2026-01-01T00:00:00.000000Z", "count": 1,
+            "product": null, "version": null, "stock": null, "voices": []
+        });
+        let old: Disagreement = serde_json::from_value(wire.clone()).unwrap();
+        assert!(!old.no_quorum, "a voter that does not say");
+        wire["no_quorum"] = true.into();
+        let new: Disagreement = serde_json::from_value(wire.clone()).unwrap();
+        assert_eq!(serde_json::to_value(new).unwrap(), wire);
+    }
 }

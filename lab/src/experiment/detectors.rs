@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tolerancia_client::http;
 use tolerancia_core::detector::DetectorKind;
 
@@ -16,6 +17,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// A detector that begins has seen nothing. After so long all have seen the healthy system; `phi`, which estimates from
 /// up to 100 intervals, then knows five or so, and that they are regular.
 const SETTLE: Duration = Duration::from_secs(1);
+/// How long a monitor that is gone is waited for where the experiment was interrupted: whoever supervises it starts it again
+/// within that, or is stopping everything.
+const RESTART: Duration = Duration::from_secs(3);
 
 impl Lab {
     /// Finds out which detectors trials are made with, and puts the first in force.
@@ -73,15 +77,20 @@ impl Lab {
         }
     }
 
-    /// Puts the detector in force that was so before the experiment.
-    pub(super) async fn restore_detector(&self) -> Result<(), String> {
+    /// Puts the detector in force that was so before the experiment. Once `interrupted` is cancelled, a monitor that is gone
+    /// is not waited for for long.
+    pub(super) async fn restore_detector(&self, interrupted: &CancellationToken) -> Result<(), String> {
         let Some(before) = self.locked().restore else {
             return Ok(());
         };
-        let deadline = Instant::now() + cleanup::PATIENCE;
+        let begun = Instant::now();
+        let patience = |gone| match gone && interrupted.is_cancelled() {
+            true => RESTART,
+            false => cleanup::PATIENCE,
+        };
         loop {
             match put(&self.target, before).await {
-                Err(Failed::NoAnswer(_)) if Instant::now() < deadline => sleep(cleanup::PAUSE).await,
+                Err(Failed::NoAnswer { gone, .. }) if begun.elapsed() < patience(gone) => sleep(cleanup::PAUSE).await,
                 put => {
                     return put.map_err(|failed| {
                         format!("the detector {before} was not put in force again ({failed}): do it with PUT /detector")
@@ -95,8 +104,12 @@ impl Lab {
 /// Why the detector was not changed, as far as is known.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
-    #[error("{0}")]
-    NoAnswer(String),
+    #[error("{why}")]
+    NoAnswer {
+        why: String,
+        /// Nobody listens there.
+        gone: bool,
+    },
     #[error("{0}")]
     Refused(String),
 }
@@ -108,8 +121,10 @@ async fn put(target: &Target, kind: DetectorKind) -> Result<(), Failed> {
     if let Some(token) = &target.fault_token {
         request = request.bearer_auth(token);
     }
-    let no_answer =
-        |error: reqwest::Error| Failed::NoAnswer(format!("{url} does not answer ({})", http::cause(&error)));
+    let no_answer = |error: reqwest::Error| Failed::NoAnswer {
+        why: format!("{url} does not answer ({})", http::cause(&error)),
+        gone: http::is_refused(&error),
+    };
     let response = request.send().await.map_err(no_answer)?;
     let status = response.status();
     let body = response.bytes().await.map_err(no_answer)?;

@@ -103,7 +103,7 @@ pub(super) async fn run(
         .unwrap_or_else(|panic| Err(ExperimentError::Internal(panic.to_string())));
     lab.progress.enter(Step::Finishing);
     lab.progress.live("clearing the faults".to_owned());
-    let cleaned = lab.clean_up().await;
+    let cleaned = lab.clean_up(&shutdown).await;
     lab.progress.live("collecting the last answers".to_owned());
     let observations = lab.traffic.finish().await;
 

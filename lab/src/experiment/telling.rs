@@ -1,5 +1,6 @@
 //! Who is told of a trial once it is over: the trace, and the monitor's audit. And the end of everything.
 
+use tokio_util::sync::CancellationToken;
 use tolerancia_client::inject;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::{Activation, FaultName};
@@ -12,11 +13,11 @@ use super::{ExperimentError, cleanup};
 
 impl Lab {
     /// Ends all faults and restores the detector. Where no fault was injected from here, none is touched: it would be
-    /// somebody else's.
-    pub(super) async fn clean_up(&self) -> Result<(), ExperimentError> {
+    /// somebody else's. Once `interrupted` is cancelled, who is gone is hardly waited for.
+    pub(super) async fn clean_up(&self, interrupted: &CancellationToken) -> Result<(), ExperimentError> {
         let mut failed = Vec::new();
         if self.record().injected {
-            let cleared = cleanup::clear_all(&self.target, &self.pids()).await;
+            let cleared = cleanup::clear_all(&self.target, &self.pids(), interrupted).await;
             // A trial that was cut short ends here.
             self.tell_of_trials(cleared.as_deref().unwrap_or_default()).await;
             failed.extend(
@@ -25,7 +26,7 @@ impl Lab {
                     .map(|why| format!("{why}; end it with `tolerancia inject clear --instance N`")),
             );
         }
-        failed.extend(self.restore_detector().await.err());
+        failed.extend(self.restore_detector(interrupted).await.err());
         if let Some(recorder) = self.recorder.get() {
             for note in recorder.finish().await {
                 self.note_once(note);

@@ -12,6 +12,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tolerancia_core::OrderId;
 use tolerancia_wire::Stamp;
 
@@ -21,6 +22,7 @@ use crate::report::{Report, Verdict};
 mod checks;
 mod detectors;
 mod folder;
+mod gone;
 mod trace;
 
 /// What the replicas of the system were asked.
@@ -43,6 +45,8 @@ struct Paper {
     forgets: bool,
     /// `PUT /detector accrual` is cut off once.
     stumbles: Arc<AtomicBool>,
+    /// Who takes connections.
+    server: Arc<Mutex<Option<AbortHandle>>>,
 }
 
 impl Paper {
@@ -64,7 +68,8 @@ impl Paper {
             .route("/orders/{order}/cancel", post(async || Json(order())))
             .route("/{replica}/fault", get(fault).put(put_fault).delete(delete_fault))
             .with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        *self.server.lock().unwrap() = Some(server.abort_handle());
         Target {
             voter_url: url.clone(),
             orders_url: url.clone(),
@@ -83,6 +88,11 @@ impl Paper {
             database: "sqlite".to_owned(),
             replicas: 3,
         }
+    }
+
+    /// Refuses connections from now on.
+    fn leave(&self) {
+        self.server.lock().unwrap().take().unwrap().abort();
     }
 
     fn asked(&self) -> Vec<String> {

@@ -120,6 +120,7 @@ impl Lab {
             .min_by_key(|stamp| stamp.mono_ns)
             .ok_or_else(|| InjectError::Refused {
                 url: url.clone(),
+                status: 200,
                 answer: "that no fault is active".to_owned(),
             })?;
         Ok(Hit::new(instance, specs.to_vec(), activated))

@@ -107,7 +107,7 @@ pub(crate) struct FaultWindow {
     pub spec: Option<FaultSpec>,
     /// Since when it acted.
     pub activated_at: Stamp,
-    /// When it was cleared, if it was and somebody told.
+    /// When it was cleared, as whoever did it told; otherwise when its process died or it was seen to be gone.
     pub cleared_at: Option<Stamp>,
     /// Whether it acts now, as far as is known. A crash never does: it is over in an instant.
     pub active: bool,

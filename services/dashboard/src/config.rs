@@ -8,6 +8,7 @@ use reqwest::Url;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::config::{ServiceArgs, name};
 
+use crate::gate;
 use crate::upstream::Places;
 
 /// What the dashboard can be told.
@@ -37,7 +38,7 @@ pub struct Args {
     #[arg(long, env = "SCENARIOS_DIR", default_value = "scenarios")]
     pub scenarios_dir: PathBuf,
 
-    /// Whether experiments may be started from the page: on or off.
+    /// Whether experiments may be started from the page, where it is about the system on the ports of this host: on or off.
     #[arg(long, env = "EXPERIMENTS", default_value = "on", action = clap::ArgAction::Set, value_name = "on|off", value_parser = BoolishValueParser::new())]
     pub experiments: bool,
 
@@ -47,10 +48,18 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether experiments may be started from here. They measure the system on this host's ports after the base port: where
+    /// any address was given, that need not be the one which the page is about.
+    pub(crate) fn starts_experiments(&self) -> bool {
+        let elsewhere = [&self.monitor_url, &self.voter_url, &self.orders_url];
+        let is_here = elsewhere.iter().all(|url| url.is_none()) && self.service.inventory_urls.is_empty();
+        self.service.fault_injection && self.experiments && is_here
+    }
+
     /// These arguments with everything filled in.
     ///
     /// # Errors
-    /// When parameters contradict one another, or an address is none; the message names them.
+    /// When parameters contradict one another, or an address or a host name is none; the message names them.
     pub(crate) fn prepared(mut self) -> Result<Self> {
         self.service = self.service.prepared(name::DASHBOARD)?;
         for (variable, url) in [
@@ -67,6 +76,7 @@ impl Args {
                 url.truncate(url.trim_end_matches('/').len());
             }
         }
+        self.hosts = gate::hosts(&self.hosts)?;
         Ok(self)
     }
 
@@ -129,6 +139,51 @@ mod tests {
         assert_eq!(places.orders, "http://127.0.0.1:7006");
         assert_eq!(args.replica(ReplicaId::new(2).unwrap()), "http://127.0.0.1:7002");
         assert_eq!(args.service.addr().port(), 7007);
+    }
+
+    #[test]
+    fn experiments_are_for_the_system_that_the_base_port_names() {
+        let on = |flags: &[&str]| {
+            let all = [&["--fault-injection", "on"], flags].concat();
+            prepared(&all).unwrap().starts_experiments()
+        };
+        assert!(
+            !prepared(&[]).unwrap().starts_experiments(),
+            "no faults, no experiments"
+        );
+        assert!(on(&[]));
+        assert!(
+            on(&["--monitor-url", "", "--inventory-urls", " "]),
+            "empty is not given"
+        );
+        assert!(!on(&["--experiments", "off"]));
+        for given in [
+            ["--monitor-url", "http://127.0.0.1:5004"],
+            ["--voter-url", "voter:5005"],
+            ["--orders-url", "orders:5006"],
+            ["--inventory-urls", "a:1,b:1,c:1"],
+        ] {
+            assert!(!on(&given), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_none_is_found_at_start() {
+        for hosts in [
+            "https://dash.example.org",
+            "dash.example.org/x",
+            "*.example.org",
+            "dash.example.org, a b",
+        ] {
+            let error = prepared(&["--hosts", hosts]).unwrap_err().to_string();
+            let wrong = hosts.rsplit(',').next().unwrap().trim();
+            assert!(
+                error.contains("DASHBOARD_HOSTS") && error.contains(wrong) && error.contains("like dash.example.org"),
+                "{error}"
+            );
+        }
+        let args = prepared(&["--hosts", "Dash.Example.org:80, ,[::1]"]).unwrap();
+        assert_eq!(args.hosts, ["dash.example.org", "[::1]"]);
     }
 
     #[test]

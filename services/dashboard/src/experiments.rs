@@ -40,7 +40,7 @@ pub(crate) use state::ExperimentState;
 /// Requests that wait for their turn; more are refused.
 const WAITING: usize = 8;
 
-/// How long an experiment may take to clear its faults when the dashboard stops. The supervisor waits for longer.
+/// How long an experiment that clears its faults is waited for when the dashboard stops. The supervisor waits for longer.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What experiments need.
@@ -107,7 +107,7 @@ impl Experiments {
     }
 
     /// Carries out what is asked for, and watches the folders, until `shutdown`. An experiment that runs then is
-    /// interrupted, and waited for while it clears its faults, at most 10 s. Runs once.
+    /// interrupted, and waited for while it clears its faults, at most 10 s; after that it goes on alone. Runs once.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(queue) = queue else { return };

@@ -10,6 +10,7 @@ mod host;
 
 use std::sync::Arc;
 
+use anyhow::{Result, bail};
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -41,13 +42,28 @@ pub(crate) struct Gate {
     faults: FaultSwitch,
 }
 
+/// Host names out of what was given, in the form in which they are compared. What is empty was not given.
+///
+/// # Errors
+/// When one is no host name: a page that is refused for it would only say that it is not known.
+pub(crate) fn hosts(given: &[String]) -> Result<Vec<String>> {
+    let named = given.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+    let host = |name: &str| match Authority::parse(name) {
+        Some(authority) => Ok(authority.host),
+        None => bail!(
+            "DASHBOARD_HOSTS names {name:?}, which is no host name: give names like dash.example.org, without scheme and \
+             path, separated by commas"
+        ),
+    };
+    named.map(host).collect()
+}
+
 impl Gate {
-    /// One that knows these host names besides `localhost` and addresses, and lets those change something who may inject
-    /// faults.
+    /// One that knows these host names, as [`hosts`] gives them, besides `localhost` and addresses, and lets those change
+    /// something who may inject faults.
     pub(crate) fn new(hosts: &[String], faults: FaultSwitch) -> Self {
-        let hosts = hosts.iter().filter_map(|name| Authority::parse(name));
         Self {
-            hosts: hosts.map(|authority| authority.host).collect(),
+            hosts: hosts.into(),
             faults,
         }
     }

@@ -45,7 +45,7 @@ use crate::faults::Injector;
 use crate::gate::Gate;
 use crate::hub::Hub;
 
-/// How long tasks may take at the end: an experiment clears its faults.
+/// How long tasks may take at the end: an experiment clears its faults, and the audit is told of the last ones.
 const GOODBYE: Duration = Duration::from_secs(12);
 
 /// Runs the dashboard until `shutdown`.
@@ -108,7 +108,7 @@ fn system(args: &Args) -> System {
         replicas: service.replicas,
         injection: service.fault_injection,
         token: service.fault_token.is_some(),
-        experiments: service.fault_injection && args.experiments,
+        experiments: args.starts_experiments(),
         scenarios: Vec::new(),
     }
 }
@@ -122,7 +122,7 @@ fn settings(args: &Args) -> Result<ExperimentSettings> {
         base_port: args.service.base_port,
         replicas: args.service.replicas,
         fault_token: args.service.fault_token.clone(),
-        enabled: args.service.fault_injection && args.experiments,
+        enabled: args.starts_experiments(),
     })
 }
 

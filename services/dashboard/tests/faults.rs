@@ -3,7 +3,11 @@
 
 mod common;
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tolerancia_client::{http, inject};
 use tolerancia_wire::fault::{Fault, FaultSpec, Scope};
@@ -76,12 +80,14 @@ async fn what_others_inject_and_clear_is_shown() {
         (&window["instance"], &window["fault"], &window["active"]),
         (&json!("1"), &json!("stale"), &json!(true))
     );
+    let begin = window["activated_at"]["mono_ns"].as_u64().unwrap();
     inject::clear(&url, None, None).await.unwrap();
     let window = browser.next("fault").await;
-    assert_eq!(
-        (&window["active"], &window["cleared_at"]),
-        (&json!(false), &Value::Null),
-        "nobody told when"
+    assert_eq!(window["active"], false);
+    let end = window["cleared_at"]["mono_ns"].as_u64();
+    assert!(
+        end.is_some_and(|end| end > begin),
+        "nobody told when, but it was seen: {window}"
     );
 }
 
@@ -103,13 +109,125 @@ async fn all_faults_are_cleared_as_far_as_that_is_possible() {
     let answer = system.send(Method::DELETE, "/api/faults", None).await;
     assert_eq!(answer.status(), 502);
     let problem: Value = answer.json().await.unwrap();
-    assert!(
-        problem["detail"].as_str().unwrap().starts_with("instance 1: "),
-        "{problem}"
-    );
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("instance 1: "), "{problem}");
+    assert!(detail.contains("`tolerancia inject clear --instance 1`"), "{problem}");
     assert_eq!(problem["failed"][0]["instance"], "1");
     let state = inject::status(&system.replicas[2].url(), None).await.unwrap();
     assert!(state.faults.is_empty(), "the others are cleared all the same");
+}
+
+#[tokio::test]
+async fn a_replica_without_injection_has_nothing_to_clear() {
+    let mut system = System::start().await;
+    let port = system.replicas[0].port;
+    system.replicas[0].stop().await;
+    system.replicas[0] = Replica::without_injection(1, port);
+    let body = json!({ "instance": "3", "fault": "stale" });
+    assert_eq!(system.send(Method::POST, "/api/faults", Some(body)).await.status(), 200);
+    let answer = system.send(Method::DELETE, "/api/faults", None).await;
+    assert_eq!(answer.status(), 200);
+    let cleared: Value = answer.json().await.unwrap();
+    assert_eq!(cleared["cleared"].as_array().unwrap().len(), 1, "{cleared}");
+    // Whoever asks for this one alone is told.
+    let answer = system.send(Method::DELETE, "/api/faults/1", None).await;
+    assert_eq!(answer.status(), 502);
+    let problem: Value = answer.json().await.unwrap();
+    assert!(
+        problem["detail"].as_str().unwrap().contains("FAULT_INJECTION=on"),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn only_a_fault_that_is_refused_is_a_mistake_of_the_browser() {
+    let mut system = System::start().await;
+    for (status, body, to_post) in [(409, "no", 422), (422, "no", 422), (500, "no", 502), (200, "no", 502)] {
+        let port = system.replicas[1].port;
+        system.replicas[1].stop().await;
+        system.replicas[1] = Replica::odd(port, status, body);
+        let answer = system.send(Method::POST, "/api/faults", Some(latency())).await;
+        assert_eq!(answer.status(), to_post, "POST: {status}");
+        let answer = system.send(Method::DELETE, "/api/faults/2", None).await;
+        assert_eq!(answer.status(), 502, "DELETE: {status}");
+    }
+}
+
+/// A process that only looks like a replica, until this is dropped.
+struct Process(std::process::Child);
+
+impl Process {
+    fn start() -> Self {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "read -r line", "inventory-svc"]);
+        Self(command.stdin(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Waits until it is stopped, or not.
+    async fn until_stopped(&self, stopped: bool) {
+        let waiting = async {
+            while inject::is_stopped_replica(self.0.id()) != stopped {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LONG, waiting).await.unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_replica_that_only_the_verdicts_name_is_continued() {
+    let system = System::start().await;
+    let process = Process::start();
+    process.signal(Signal::STOP);
+    process.until_stopped(true).await;
+    let since = json!({ "at": "2026-01-01T00:00:00.000000Z", "mono_ns": 5 });
+    let instance = json!({ "service": "inventory-svc", "instance": "1", "status": "OFF", "phase": "quarantine",
+        "reason": { "kind": "late", "text": "" }, "since": since, "pid": process.0.id() });
+    let status = json!({ "replicas": 3, "quorum": 2, "on": 2, "quorum_lost": false, "detector": "accrual",
+        "instances": [instance] });
+    let mut browser = system.browser().await;
+    system.monitor.say("status", None, &status);
+    browser.next("status").await;
+    let answer = system.send(Method::DELETE, "/api/faults/1", None).await;
+    assert_eq!(answer.status(), 200);
+    process.until_stopped(false).await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_at_the_end_is_told_to_the_audit_all_the_same() {
+    let mut system = System::start().await;
+    let port = system.replicas[1].port;
+    system.replicas[1].stop().await;
+    let (replica, gate) = Replica::held(2, port);
+    system.replicas[1] = replica;
+    let request = http::client(LONG).post(system.url("/api/faults")).json(&latency());
+    let answer = tokio::spawn(request.send());
+    gate.arrived().await;
+    system.begin_to_stop();
+    // It takes no more requests, so it has begun to end.
+    let client = http::client(LONG);
+    let closing = async { while client.get(system.url("/health")).send().await.is_ok() {} };
+    tokio::time::timeout(LONG, closing).await.unwrap();
+    gate.open();
+    system.stop().await.unwrap();
+    let report = tokio::time::timeout(LONG, system.monitor.reports.recv()).await;
+    let report = report.expect("a report").unwrap();
+    assert_eq!(
+        (&report["instance"], &report["fault"]),
+        (&json!("2"), &json!("latency"))
+    );
+    answer.abort();
 }
 
 #[tokio::test]
@@ -188,8 +306,26 @@ async fn with_a_token_only_who_knows_it_may_ask_and_the_replicas_get_it() {
             assert_eq!(answer.status(), 401, "{path} {token:?}");
         }
     }
+    // Nothing that is told has it.
     let mut browser = system.browser().await;
-    let snapshot = browser.next("snapshot").await;
+    let mut told = vec![browser.any().await.data];
+    let snapshot: Value = serde_json::from_str(&told[0]).unwrap();
+    system.voter.votes(1000, 7);
+    loop {
+        let event = browser.any().await;
+        told.push(event.data);
+        if event.name == "votes" {
+            break;
+        }
+    }
+    for path in ["/health", "/metrics", "/"] {
+        let answer = system.send(Method::GET, path, None).await;
+        told.push(format!("{:?}", answer.headers()));
+        told.push(answer.text().await.unwrap());
+    }
+    for text in told {
+        assert!(!text.contains("secret"), "{text}");
+    }
     assert_eq!(
         (
             &snapshot["system"]["token"],

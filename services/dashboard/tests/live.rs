@@ -11,7 +11,7 @@ use tokio::net::TcpSocket;
 use tolerancia_client::http;
 use tolerancia_client::sse::{Listener, Parser};
 
-use common::fake::transition;
+use common::fake::{Orders, transition};
 use common::{LONG, System};
 
 #[tokio::test]
@@ -123,6 +123,37 @@ async fn a_service_that_is_gone_is_shown_as_gone() {
         "{gone}"
     );
     system.until_health("DEGRADED").await;
+}
+
+#[tokio::test]
+async fn another_service_in_the_place_of_one_is_not_taken_for_it() {
+    let mut system = System::start().await;
+    let mut browser = system.browser().await;
+    system.orders.stop().await;
+    system.orders = Orders::named(system.orders.port, "voter-svc");
+    let told = "is voter-svc, not orders-svc: check ORDERS_URL";
+    browser
+        .find("source", |source| {
+            source["error"].as_str().is_some_and(|error| error.contains(told)) && source["up"] == false
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn experiments_are_not_started_about_a_system_that_is_elsewhere() {
+    // All its addresses were given: what is on the ports here may be another one.
+    let system = System::start().await;
+    let mut browser = system.browser().await;
+    let about = browser.next("snapshot").await["system"].clone();
+    assert_eq!(
+        (&about["injection"], &about["experiments"]),
+        (&json!(true), &json!(false))
+    );
+    let wish = json!({ "scenario": "classic", "quick": true });
+    let answer = system.send(reqwest::Method::POST, "/api/experiments", Some(wish)).await;
+    assert_eq!(answer.status(), 404);
+    let problem: Value = answer.json().await.unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("MONITOR_URL"), "{problem}");
 }
 
 #[tokio::test]
@@ -240,7 +271,7 @@ async fn the_thirty_third_browser_is_told_why_and_a_place_that_is_left_is_free()
 
 #[tokio::test]
 async fn it_ends_although_somebody_looks() {
-    let system = System::start().await;
+    let mut system = System::start().await;
     let mut browser = system.browser().await;
     browser.next("snapshot").await;
     system.stop().await.unwrap();

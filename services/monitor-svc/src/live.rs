@@ -10,7 +10,7 @@
 //!
 //! Everything points one way. The judge and the checkers hold [`Levels`] and [`Answers`], which can be written only, so
 //! nothing that detects can read what is told here, least of all the faults, which come from the audit alone. And
-//! nobody who writes waits for one who reads: a listener takes what it is told from a bounded backlog, and its stream
+//! nobody who writes waits for one who reads longer than for a small copy: a listener takes what it is told from a bounded backlog, and its stream
 //! ends when it has fallen behind that. It connects again then, and begins with what is known; the transitions, which
 //! have numbers, it gets without a gap.
 
@@ -37,7 +37,7 @@ use tolerancia_wire::live::{MonitorEvent, Suspicion, Times};
 use tolerancia_wire::time::mono_ns;
 
 use faults::Faults;
-use replicas::LastAnswer;
+use replicas::Replicas;
 use requests::{Batch, Ring};
 
 pub(crate) use replicas::Answers;
@@ -71,8 +71,7 @@ struct Known {
 pub(crate) struct Live {
     told: broadcast::Sender<Told>,
     suspicion: watch::Receiver<Suspicion>,
-    /// By instance.
-    answers: Arc<[watch::Receiver<Option<LastAnswer>>]>,
+    replicas: Replicas,
     /// Without an answer for so long, an instance does not answer.
     silent_ns: u64,
     known: Arc<Mutex<Known>>,
@@ -84,11 +83,11 @@ impl Live {
     pub(crate) fn new(replicas: u8, detector: &DetectorConfig, checks: &ChecksConfig) -> (Self, Levels, Vec<Answers>) {
         let told = broadcast::channel(BACKLOG).0;
         let (levels, suspicion) = Levels::new(detector, replicas, told.clone());
-        let (answers, shown): (Vec<_>, Vec<_>) = (0..replicas).map(|_| Answers::new()).unzip();
+        let (shown, answers) = Replicas::new(replicas);
         let live = Self {
             told,
             suspicion,
-            answers: shown.into(),
+            replicas: shown,
             silent_ns: checks.timeout_ns.max(checks.interval_ns.saturating_mul(2)),
             known: Arc::default(),
         };
@@ -159,8 +158,7 @@ impl Live {
     }
 
     fn replicas(&self) -> MonitorEvent {
-        let answers: Vec<_> = self.answers.iter().map(|answer| *answer.borrow()).collect();
-        MonitorEvent::Replicas(replicas::views(&answers, mono_ns(), self.silent_ns))
+        MonitorEvent::Replicas(self.replicas.views(mono_ns(), self.silent_ns))
     }
 
     fn tell(&self, event: MonitorEvent) {

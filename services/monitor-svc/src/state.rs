@@ -167,8 +167,8 @@ impl Shared {
     }
 
     /// Adds times, which are ordered by number, to the entries of the audit, as the store does: no `ttr_ms` leaves
-    /// the one that is known, unless `ttd_ms` changes, because then both are another fault's. Returns those that
-    /// changed anything.
+    /// the one that is known, unless `ttd_ms` changes, because then both are another fault's. Returns what is known now
+    /// of those where anything changed.
     pub(crate) fn add_times(&self, times: &[Times]) -> Vec<Times> {
         let mut changed = Vec::new();
         self.write(|view| {
@@ -182,7 +182,11 @@ impl Shared {
                 let new = (Some(ttd_ms), ttr_ms.or(kept));
                 if new != (row.ttd_ms, row.ttr_ms) {
                     (row.ttd_ms, row.ttr_ms) = new;
-                    changed.push(times[at]);
+                    // What is known now, which is what it replaces the known with elsewhere.
+                    changed.push(Times {
+                        ttr_ms: row.ttr_ms,
+                        ..times[at]
+                    });
                 }
             }
         });

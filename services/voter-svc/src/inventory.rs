@@ -10,10 +10,9 @@ use tolerancia_core::ballot::{Ballot, Reply};
 use tolerancia_core::ledger::Versioned;
 use tolerancia_core::{ProductId, ReplicaId, quorum};
 use tolerancia_wire::inventory::VotedInventory;
-use tolerancia_wire::live::Standing;
 
 use crate::reply::{self, Listed};
-use crate::subject::{Opinion, Subject, Voice, standing, voted};
+use crate::subject::{Opinion, Subject, Voice, voted};
 
 /// One replica's list, kept for products that another replica names later.
 #[derive(Debug)]
@@ -36,12 +35,36 @@ impl Answer {
     }
 }
 
+/// Where the replicas differ.
+#[derive(Debug, Default)]
+enum Disputed {
+    /// Nowhere, as far as is known.
+    #[default]
+    Nowhere,
+    /// On one product.
+    On(ProductId),
+    /// On several.
+    Several,
+}
+
+impl Disputed {
+    fn note(&mut self, product: &ProductId) {
+        match self {
+            Self::Nowhere => *self = Self::On(product.clone()),
+            Self::On(known) if known != product => *self = Self::Several,
+            Self::On(_) | Self::Several => {}
+        }
+    }
+}
+
 /// All products and their ballots.
 #[derive(Debug)]
 pub struct InventoryVote {
     replicas: usize,
     answers: Vec<Answer>,
     ballots: BTreeMap<ProductId, Ballot>,
+    /// Noted whenever all ballots are gone through anyway: there may be many thousands.
+    disputed: Disputed,
 }
 
 impl InventoryVote {
@@ -52,6 +75,7 @@ impl InventoryVote {
             replicas,
             answers: Vec::new(),
             ballots: BTreeMap::new(),
+            disputed: Disputed::Nowhere,
         }
     }
 
@@ -81,15 +105,6 @@ impl InventoryVote {
         who.sort_unstable();
         who.dedup();
         who.len() >= quorum(self.replicas)
-    }
-
-    /// Whether some replica does not go along with what was decided about `product`, or nothing was.
-    fn is_disputed(&self, product: &ProductId, ballot: &Ballot) -> bool {
-        let differs = |answer: &Answer| {
-            let standing = standing(product, ballot, answer.replica);
-            !matches!(standing, Standing::Agrees | Standing::Ahead)
-        };
-        ballot.decision().is_none() || self.answers.iter().any(differs)
     }
 }
 
@@ -135,12 +150,14 @@ impl Subject for InventoryVote {
     }
 
     fn close(&mut self) {
-        for ballot in self.ballots.values_mut() {
-            ballot.close();
+        for (product, ballot) in &mut self.ballots {
+            if ballot.close().is_none() {
+                self.disputed.note(product);
+            }
         }
     }
 
-    fn opinion(&self, replica: ReplicaId) -> Option<Opinion> {
+    fn opinion(&mut self, replica: ReplicaId) -> Option<Opinion> {
         let nothing_decided = self.ballots.values().all(|ballot| ballot.basis().is_none());
         if !self.has_quorum() || (nothing_decided && !self.ballots.is_empty()) {
             return None;
@@ -151,7 +168,9 @@ impl Subject for InventoryVote {
             ..Opinion::default()
         };
         for (product, ballot) in &self.ballots {
-            opinion.add(product, ballot, replica);
+            if !opinion.add(product, ballot, replica) {
+                self.disputed.note(product);
+            }
         }
         Some(opinion)
     }
@@ -175,11 +194,9 @@ impl Subject for InventoryVote {
     }
 
     fn disputed(&self) -> Option<(&ProductId, &Ballot)> {
-        let mut disputed = self
-            .ballots
-            .iter()
-            .filter(|(product, ballot)| self.is_disputed(product, ballot));
-        let first = disputed.next();
-        first.filter(|_| disputed.next().is_none())
+        match &self.disputed {
+            Disputed::On(product) => self.ballots.get_key_value(product),
+            Disputed::Nowhere | Disputed::Several => None,
+        }
     }
 }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! * **Watching changes nothing.** A vote never waits for a stream. One in which all replicas agree costs two atomic
-//!   adds, whether or not somebody watches.
+//!   adds, whether or not somebody watches. One in which they do not is not judged once more: where they differ is noted
+//!   as their replies are judged (see [`Subject::disputed`]), however many products they are about.
 //! * **Everything is bounded.** [`KEPT_SECONDS`] seconds and [`KEPT_DISAGREEMENTS`] disagreements are kept, and nothing
 //!   is queued for a stream: it has a place in what is kept, and whoever reads slowly finds fewer events there.
 //! * **What is counted** is each vote that ended: those of clients and of the scrub, those without a quorum, and those
@@ -15,9 +16,8 @@
 //! * **A disagreement** is a vote in which a replica lied or lagged, or which lacked a quorum. Replies that are only
 //!   missing make none. One in a vote about all products is about the only product on which replicas differ, or about
 //!   none if they differ on several: then the standing of each replica is the worst that it has on any.
-//! * **Without a quorum** nobody can confirm what was decided: there is no version, and whoever did not lie or lag, by
-//!   what a majority of all replies says, is *undecided*. So one that lacked a quorum has a voice that is undecided, or
-//!   none that agrees.
+//! * **Without a quorum** (`no_quorum`) nobody can confirm what was decided: there is no version, and whoever did not lie
+//!   or lag, by what a majority of all replies says, is *undecided*.
 //! * A version that only the end of the log proves false (see [`crate::claims`]) belongs to no vote and is told by the
 //!   monitor alone.
 
@@ -46,7 +46,9 @@ use crate::round::Round;
 use crate::subject::Subject;
 use crate::voter::Purpose;
 
-/// Streams at a time.
+/// Streams at a time. One whose reader takes nothing keeps its place until its connection is gone: a stream that is not
+/// read is not asked for more either, so it cannot know. It costs no more than the kernel and the server hold for one
+/// connection.
 pub const MOST_STREAMS: usize = 32;
 
 /// What is known to those who watch.
@@ -100,9 +102,7 @@ impl Live {
             let mut board = self.board();
             // The clock is read under the lock, so that times come in order.
             let at = Stamp::now();
-            board
-                .disagreements
-                .note(at, dispute.product(), &dispute.standings, || dispute.details())
+            board.disagreements.note(at, dispute.kind(), || dispute.details())
         };
         if is_untold {
             self.untold.notify_one();

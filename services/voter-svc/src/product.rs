@@ -76,7 +76,7 @@ impl Subject for ProductVote {
         self.ballot.close();
     }
 
-    fn opinion(&self, replica: ReplicaId) -> Option<Opinion> {
+    fn opinion(&mut self, replica: ReplicaId) -> Option<Opinion> {
         self.ballot.basis()?;
         let mut opinion = Opinion::default();
         opinion.add(&self.product, &self.ballot, replica);

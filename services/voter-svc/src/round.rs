@@ -205,7 +205,8 @@ impl<S: Subject> Round<S> {
     }
 
     /// Whether it was closed although no quorum had decided everything that is voted on. Late replies do not change
-    /// that: the client has gone without an answer.
+    /// that: a client has gone without an answer by then. One that asked for all products has got those that were
+    /// decided, as long as a quorum answered at all, with the names of the others.
     #[must_use]
     pub const fn lacks_quorum(&self) -> bool {
         self.no_quorum

@@ -22,16 +22,18 @@ pub trait Subject: Send + 'static {
     fn ask_again(&self) -> Vec<ReplicaId>;
     /// The time is up or nobody is left to ask: what a quorum supports now is the result.
     fn close(&mut self);
-    /// What the result says about all answers of one replica; `None` where no quorum decided anything.
-    fn opinion(&self, replica: ReplicaId) -> Option<Opinion>;
+    /// What the result says about all answers of one replica; `None` where no quorum decided anything. Notes what
+    /// [`Subject::disputed`] tells.
+    fn opinion(&mut self, replica: ReplicaId) -> Option<Opinion>;
     /// How many ballots all configured replicas, counted or not, agree on.
     fn unanimous(&self) -> u64;
     /// The newest version that a replica claimed, where the vote is about one product.
     fn newest(&self, replica: ReplicaId) -> Option<Versioned>;
     /// The replies of a vote about one product, for the watch on claims that nobody else reaches.
     fn claims(&self) -> Option<(&ProductId, &[Reply])>;
-    /// Where replicas disagree, if they do: the product and its ballot. A vote about all products names the only one on
-    /// which they differ; `None` if there are several.
+    /// Where replicas disagree, if they do, as far as they were judged: the product and its ballot. A vote about all
+    /// products names the only one on which they differ; `None` if there are several. This judges nothing: it is asked
+    /// for while a client waits.
     fn disputed(&self) -> Option<(&ProductId, &Ballot)>;
 }
 
@@ -62,12 +64,14 @@ pub struct Opinion {
 }
 
 impl Opinion {
-    /// Adds what `ballot` says about `replica`.
+    /// Adds what `ballot` says about `replica`. Says whether the replica goes along with what was decided there: it
+    /// confirms it, or says something newer, and did not lie.
     ///
     /// Whatever a replica said at any time in the ballot can prove a lie; one answer that agrees is enough
     /// not to be stale, because a laggard that caught up when it was asked again did nothing wrong.
-    pub fn add(&mut self, product: &ProductId, ballot: &Ballot, replica: ReplicaId) {
+    pub fn add(&mut self, product: &ProductId, ballot: &Ballot, replica: ReplicaId) -> bool {
         let (mut agreed, mut ahead, mut stale) = (false, false, false);
+        let known = self.dissents.len();
         for reply in ballot.replies().iter().filter(|r| r.replica == replica) {
             match ballot.judge(reply) {
                 Some(Judgement::Agrees) => agreed = true,
@@ -100,6 +104,7 @@ impl Opinion {
         self.current |= agreed || ahead;
         self.ahead |= ahead && !agreed;
         self.stale |= stale && !agreed && !ahead;
+        (agreed || ahead) && self.dissents.len() == known
     }
 
     /// All of it in one word: the worst that can be said.

@@ -78,6 +78,7 @@ async fn a_lie_is_told_with_what_each_replica_said() {
         (1, Some(7), 10)
     );
     assert_eq!(standings(&first), [Agrees, Agrees, Dissents]);
+    assert!(!first.no_quorum);
     let said: Vec<_> = first
         .voices
         .iter()
@@ -166,8 +167,8 @@ async fn a_vote_without_a_quorum_is_told_whoever_asked() {
     Vote::on_product(&system.voter, "PROD-001".parse().unwrap(), Purpose::Scrub).collect();
     let told = watcher.disagreement(|_| true).await;
     assert_eq!(
-        (standings(&told), told.version),
-        (vec![Missing, Undecided, Missing], None)
+        (standings(&told), told.version, told.no_quorum),
+        (vec![Missing, Undecided, Missing], None, true)
     );
     let answers: Vec<_> = told.voices.iter().map(|voice| voice.said.answer.as_str()).collect();
     assert_eq!(answers, ["unreachable", "ok", "unreachable"]);
@@ -198,6 +199,21 @@ async fn a_vote_on_all_products_names_the_only_one_in_dispute() {
     assert_eq!(standings(&several), [Dissents, Agrees, Agrees]);
     let (sum, _) = watcher.until(2).await;
     assert_eq!((sum.clients, sum.dissenting), (2, 2), "each is one vote");
+}
+
+#[tokio::test]
+async fn a_vote_on_all_products_that_leaves_some_undecided_lacks_a_quorum() {
+    let (system, mut watcher) = watched().await;
+    system.replicas[0].stock("PROD-002", &[(8, 20)]);
+    system.replicas[1].stock("PROD-002", &[(8, 21)]);
+    system.replicas[2].stock("PROD-002", &[(8, 22)]);
+    let (status, body) = system.get("/inventory").await;
+    assert_eq!((status, &body["undecided"]), (200, &serde_json::json!(["PROD-002"])));
+    let told = watcher.disagreement(|_| true).await;
+    assert_eq!(
+        (told.product.as_ref().unwrap().as_str(), told.no_quorum, told.version),
+        ("PROD-002", true, None)
+    );
 }
 
 #[tokio::test]

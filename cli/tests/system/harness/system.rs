@@ -364,6 +364,8 @@ fn launch(dir: &Path, ports: Ports, env: &[(String, String)], adjust: impl FnOnc
         .env("BASE_PORT", ports.base.to_string())
         .env("RESULTS_DIR", dir.join("results"))
         .env("SCENARIOS_DIR", dir.join("scenarios"))
+        // As commands about it have it: there they find out about one another.
+        .env("TMPDIR", dir)
         .envs(env.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(log);

@@ -33,7 +33,7 @@ pub(super) enum Command {
 pub(super) struct Conductor<'a> {
     pub settings: &'a ExperimentSettings,
     pub tell: &'a Tell,
-    /// How long an experiment may take to clean up at shutdown.
+    /// How long an experiment that cleans up is waited for at shutdown.
     pub grace: Duration,
     /// Told when an experiment has ended: there is another folder.
     pub ended: mpsc::Sender<()>,
@@ -66,7 +66,8 @@ impl Told<'_> {
 }
 
 impl Conductor<'_> {
-    /// Carries requests out until shutdown. An experiment that runs then is interrupted and waited for.
+    /// Carries requests out until shutdown. An experiment that runs then is interrupted and waited for, and let go when it
+    /// takes too long.
     pub(super) async fn conduct(&self, mut queue: mpsc::Receiver<Command>) {
         loop {
             let command = tokio::select! {
@@ -106,11 +107,15 @@ impl Conductor<'_> {
             ))
         })?;
         let child = Child::start(settings, &plan, &settings.results_dir.join(&folder));
-        let child = child.map_err(|error| {
-            ApiProblem::internal(format!(
-                "the experiment cannot be started ({error}): start it by hand with `tolerancia experiment`"
-            ))
-        })?;
+        let child = match child {
+            Ok(child) => child,
+            Err(error) => {
+                self.remove_if_empty(&folder).await;
+                return Err(ApiProblem::internal(format!(
+                    "the experiment cannot be started ({error}): start it by hand with `tolerancia experiment`"
+                )));
+            }
+        };
         tracing::info!(scenario = plan.scenario, folder, "an experiment begins");
         Ok((
             child,
@@ -150,11 +155,15 @@ impl Conductor<'_> {
                     deadline = Some(Instant::now() + self.grace);
                 }
                 () = at_deadline => {
-                    tracing::warn!("the experiment did not clean up within {} s and is killed: a fault may still be active",
-                        self.grace.as_secs());
-                    child.kill();
-                    // Nobody survives that, but its end is still to be seen.
-                    deadline = Some(Instant::now() + self.grace);
+                    // Killed, it would leave a fault active. Its standard input ends with this: that bounds its life.
+                    tracing::warn!(
+                        pid = child.pid(),
+                        folder = told.state.folder,
+                        "the experiment still cleans up after {} s and is no longer waited for: it ends by itself within a \
+                         minute. If a fault is active then, `tolerancia inject clear --instance N` ends it",
+                        self.grace.as_secs()
+                    );
+                    return;
                 }
             }
         };
@@ -196,13 +205,15 @@ impl Conductor<'_> {
 
     /// What its report says came out. A folder that it left empty is removed.
     async fn verdict(&self, folder: &str) -> Option<super::state::Verdict> {
+        self.remove_if_empty(folder).await;
         let (results, folder) = (self.settings.results_dir.clone(), folder.to_owned());
-        let read = move || {
-            // It stays unless it is empty.
-            let _ = std::fs::remove_dir(results.join(&folder));
-            Head::read(&results, &folder)
-        };
-        let head = tokio::task::spawn_blocking(read).await;
+        let head = tokio::task::spawn_blocking(move || Head::read(&results, &folder)).await;
         head.ok()?.ok()?.verdict()
+    }
+
+    async fn remove_if_empty(&self, folder: &str) {
+        let folder = self.settings.results_dir.join(folder);
+        // An error means that there is something in it.
+        let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir(folder)).await;
     }
 }

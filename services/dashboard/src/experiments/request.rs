@@ -85,8 +85,8 @@ async fn start(
     let settings = &experiments.0.settings;
     if !settings.enabled {
         return Err(ApiProblem::not_found(
-            "experiments are not started from here: start the dashboard with EXPERIMENTS=on on the host of the system, or \
-             use `tolerancia experiment`",
+            "experiments are not started from here: start the dashboard on the host of the system with EXPERIMENTS=on, and \
+             without MONITOR_URL, VOTER_URL, ORDERS_URL and INVENTORY_URLS, or use `tolerancia experiment` there",
         ));
     }
     let dir = settings.scenarios_dir.clone();

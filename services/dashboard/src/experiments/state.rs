@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 /// So many lines are kept.
@@ -157,7 +158,7 @@ impl ExperimentState {
             Some(0 | 1) if verdict.is_some() => None,
             // Somebody wanted that.
             Some(INTERRUPTED) => None,
-            _ => Some(self.last_words()),
+            _ => Some(cut_off(exit_code).unwrap_or_else(|| self.last_words())),
         };
     }
 
@@ -180,6 +181,32 @@ impl ExperimentState {
 
 /// The exit code of an experiment that was interrupted.
 const INTERRUPTED: i32 = 130;
+/// The exit code of a program that panicked.
+const PANICKED: i32 = 101;
+/// A signal's number is added to this.
+const SIGNALLED: i32 = 128;
+
+/// What to say of one that ended in the middle of something: what it said last was said before, and need not have to do
+/// with it.
+fn cut_off(exit_code: Option<i32>) -> Option<String> {
+    let how = match exit_code {
+        None => "how the experiment ended is not known".to_owned(),
+        Some(PANICKED) => format!("the experiment ended on a defect of its own (exit code {PANICKED})"),
+        Some(code) if code > SIGNALLED => {
+            let signal = code - SIGNALLED;
+            match Signal::from_named_raw(signal) {
+                Some(Signal::KILL) => "the experiment was killed (SIGKILL)".to_owned(),
+                Some(Signal::ABORT) => "the experiment broke down (SIGABRT)".to_owned(),
+                Some(Signal::SEGV) => "the experiment broke down (SIGSEGV)".to_owned(),
+                _ => format!("the experiment was ended by signal {signal}"),
+            }
+        }
+        Some(_) => return None,
+    };
+    Some(format!(
+        "{how}, and a fault may still be active: clear all faults here, or run `tolerancia inject clear --instance N`"
+    ))
+}
 
 fn push(lines: &mut VecDeque<String>, text: String) {
     if lines.len() == LINES {
@@ -289,10 +316,31 @@ mod tests {
         assert_eq!(end(&["stopping"], Some(130), None), None);
         let said = ["using x", "error: the load does not fit", "use less"];
         assert_eq!(end(&said, Some(2), None), words);
-        assert_eq!(
-            end(&["a", "thread panicked"], None, None).as_deref(),
-            Some("thread panicked")
-        );
-        assert!(end(&[], Some(137), None).is_some_and(|error| error.contains("without saying why")));
+        assert_eq!(end(&["a", "b"], Some(1), None).as_deref(), Some("b"));
+        assert!(end(&[], Some(2), None).is_some_and(|error| error.contains("without saying why")));
+    }
+
+    #[test]
+    fn one_that_could_not_clean_up_says_so_whatever_it_said_before() {
+        for (code, how) in [
+            (Some(137), "was killed (SIGKILL)"),
+            (Some(139), "SIGSEGV"),
+            (Some(128 + 50), "by signal 50"),
+            (Some(101), "exit code 101"),
+            (None, "is not known"),
+        ] {
+            let mut state = state();
+            state.hear("using the system that is up on port 5001 and following");
+            state.end(code, None);
+            let error = state.error.unwrap_or_default();
+            for part in [
+                how,
+                "a fault may still be active",
+                "clear all faults here, or run `tolerancia inject clear --instance N`",
+            ] {
+                assert!(error.contains(part), "{code:?}: {error}");
+            }
+            assert!(!error.contains("using the system"), "{code:?}: {error}");
+        }
     }
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tolerancia_client::inject::{self, InjectError};
 use tolerancia_core::ReplicaId;
+use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::Activation;
 use tolerancia_wire::fault::{ActiveFault, FaultSpec, FaultState};
 
@@ -71,7 +72,20 @@ struct Replica {
 #[derive(Debug)]
 pub(crate) struct Failed {
     instance: ReplicaId,
-    why: InjectError,
+    /// Whether a fault was to be injected; otherwise cleared.
+    injects: bool,
+    why: Why,
+}
+
+/// Who is to blame.
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    /// The replica, or what it was asked for.
+    #[error(transparent)]
+    Replica(#[from] InjectError),
+    /// The dashboard.
+    #[error("a defect in the dashboard: {0}")]
+    Defect(String),
 }
 
 impl Injector {
@@ -102,7 +116,11 @@ impl Injector {
     /// Activates one more fault, and answers since when it is there.
     async fn inject(&self, instance: ReplicaId, spec: FaultSpec) -> Result<FaultWindow, Failed> {
         let this = self.clone();
-        let failed = |why| Failed { instance, why };
+        let failed = |why| Failed {
+            instance,
+            injects: true,
+            why,
+        };
         let done = self.whatever_happens(async move {
             let Some(replica) = this.replica(instance) else {
                 return Err(InjectError::Invalid(format!("there is no instance {instance}")));
@@ -112,7 +130,8 @@ impl Injector {
             let Some(fault) = state.active.as_ref() else {
                 let answer = "without the fault: somebody else has cleared it".to_owned();
                 let url = replica.url.clone();
-                return Err(InjectError::Refused { url, answer });
+                let status = 200;
+                return Err(InjectError::Refused { url, status, answer });
             };
             replica.seen(&state);
             this.publish(replica, |all| all.faults().injected(instance, fault, &state.ended));
@@ -125,7 +144,11 @@ impl Injector {
     /// Ends all faults of a replica, and says which they were.
     async fn clear(&self, instance: ReplicaId) -> Result<Vec<FaultWindow>, Failed> {
         let this = self.clone();
-        let failed = |why| Failed { instance, why };
+        let failed = |why| Failed {
+            instance,
+            injects: false,
+            why,
+        };
         let done = self.whatever_happens(async move {
             let Some(replica) = this.replica(instance) else {
                 return Err(InjectError::Invalid(format!("there is no instance {instance}")));
@@ -158,6 +181,11 @@ impl Injector {
         for done in join_all(all).await {
             match done {
                 Ok(windows) => ended.extend(windows),
+                // Without fault injection there is no fault.
+                Err(Failed {
+                    why: Why::Replica(InjectError::Off { .. }),
+                    ..
+                }) => {}
                 Err(why) => failed.push(why),
             }
         }
@@ -168,15 +196,14 @@ impl Injector {
     async fn whatever_happens<T: Send + 'static>(
         &self,
         action: impl Future<Output = Result<T, InjectError>> + Send + 'static,
-    ) -> Result<T, InjectError> {
+    ) -> Result<T, Why> {
         let turn = Arc::clone(&self.shared.actions).acquire_owned().await;
         let action = self.shared.tasks.spawn(async move {
             let _turn = turn;
             action.await
         });
-        action
-            .await
-            .unwrap_or_else(|panic| Err(InjectError::Invalid(format!("a defect in the dashboard: {panic}"))))
+        let done = action.await.map_err(|panic| Why::Defect(panic.to_string()))?;
+        Ok(done?)
     }
 
     /// Makes known what was done to a replica, so that what it said before does not come after.
@@ -190,16 +217,26 @@ impl Injector {
         published
     }
 
-    /// A replica's process, as it said itself or as the monitor saw it: the one that is stopped, if one is.
+    /// A replica's process, as it said itself or as the monitor saw it: the one that is stopped, if one is. Who began to look
+    /// when it was stopped already knows it from the verdicts alone.
     fn pid(&self, replica: &Replica) -> Option<u32> {
         let told = Some(replica.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
-        let seen = self.shared.hub.read(|state| {
-            let mut seen = state.replicas().iter();
-            seen.find(|seen| seen.instance == replica.instance)?.pid
+        let (checked, judged) = self.shared.hub.read(|state| {
+            let mut checked = state.replicas().iter();
+            let mut judged = state.status().into_iter().flat_map(|status| &status.instances);
+            (
+                checked
+                    .find(|seen| seen.instance == replica.instance)
+                    .and_then(|seen| seen.pid),
+                judged
+                    .find(|seen| seen.instance == replica.instance)
+                    .and_then(|seen| seen.pid),
+            )
         });
-        let mut known = [told, seen].into_iter().flatten();
-        let stopped = known.find(|pid| inject::is_stopped_replica(*pid));
-        stopped.or(told).or(seen)
+        let known = || [told, checked, judged].into_iter().flatten();
+        known()
+            .find(|pid| inject::is_stopped_replica(*pid))
+            .or_else(|| known().next())
     }
 }
 
@@ -225,18 +262,57 @@ impl Replica {
 }
 
 impl Injector {
-    /// A replica says that these are active; how often something had been done to it when it was asked.
-    fn listed(&self, replica: &Replica, actions: u64, state: &FaultState) {
+    /// What is known to be active in a replica.
+    fn active(&self, replica: &Replica) -> Vec<FaultWindow> {
+        let active = |state: &State| state.faults().active(replica.instance).cloned().collect();
+        self.shared.hub.read(active)
+    }
+
+    /// A replica says that these are active; how often something had been done to it, and what was known to be active in it,
+    /// when it was asked.
+    fn listed(&self, replica: &Replica, actions: u64, before: &[FaultWindow], state: &FaultState) {
         replica.seen(state);
         let active: &[ActiveFault] = &state.faults;
+        let now = Stamp::now();
         self.shared.hub.publish_with(|all| {
             // Under the hub's lock, as an action is made known: so either this is seen to be old, or it comes before.
             if replica.actions() == actions {
-                let windows = all.faults().listed(replica.instance, active);
+                let windows = all.faults().listed(replica.instance, before, active, now);
                 windows.into_iter().map(BrowserEvent::Fault).collect()
             } else {
                 Vec::new()
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::http::StatusCode;
+    use tolerancia_service::problem::ApiProblem;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_defect_of_the_dashboard() {
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let settings = Settings {
+            replicas: vec!["http://127.0.0.1:0".to_owned()],
+            monitor: "http://127.0.0.1:0".to_owned(),
+            token: None,
+        };
+        let injector = Injector::start(settings, Hub::new(), &tasks, &shutdown);
+        let action = async { panic!("a test's own") };
+        let why = injector.whatever_happens::<()>(action).await.unwrap_err();
+        let failed = Failed {
+            instance: ReplicaId::new(1).unwrap(),
+            injects: true,
+            why,
+        };
+        let ApiProblem(problem) = failed.into();
+        assert_eq!(problem.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(problem.detail.contains("a defect in the dashboard"), "{problem:?}");
+        shutdown.cancel();
     }
 }

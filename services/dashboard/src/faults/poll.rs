@@ -32,12 +32,12 @@ pub(super) async fn run(injector: Injector, shutdown: CancellationToken) {
 }
 
 async fn ask(injector: &Injector, client: &reqwest::Client, replica: &Replica, refused: &mut bool) {
-    let actions = replica.actions();
+    let (actions, before) = (replica.actions(), injector.active(replica));
     let answer = inject::status_by(client, &replica.url, injector.shared.token.as_deref()).await;
     match answer {
         Ok(state) => {
             *refused = false;
-            injector.listed(replica, actions, &state);
+            injector.listed(replica, actions, &before, &state);
         }
         // Dead or stopped: what it had before is all that is known.
         Err(InjectError::NoAnswer { .. }) => {}

@@ -12,7 +12,7 @@ use tolerancia_service::extract::ApiJson;
 use tolerancia_service::fault::read_fault;
 use tolerancia_service::problem::ApiProblem;
 
-use super::{Failed, Injector};
+use super::{Failed, Injector, Why};
 use crate::browser::FaultWindow;
 
 /// What an end was put to.
@@ -80,12 +80,12 @@ impl Failed {
     }
 
     fn hint(&self) -> String {
-        let why = &self.why;
+        let Self { instance, why, .. } = self;
         match why {
-            InjectError::NoAnswer { .. } => format!(
-                "{why}. It may be about to be restarted: try again in a moment. If its process is stopped on another \
-                 host, continue it there: `kill -CONT PID` (in a container: `docker compose exec inventory-N bash -c \
-                 'kill -CONT -1'`)"
+            Why::Replica(InjectError::NoAnswer { .. }) => format!(
+                "{why}. It may be about to be restarted: try again in a moment. If its process is stopped, `tolerancia \
+                 inject clear --instance {instance}` continues it; on another host, continue it there: `kill -CONT PID` \
+                 (in a container: `docker compose exec inventory-{instance} bash -c 'kill -CONT -1'`)"
             ),
             _ => why.to_string(),
         }
@@ -95,13 +95,14 @@ impl Failed {
 /// A replica that says no is none of the browser's mistakes, except where it says no to the fault itself.
 impl From<Failed> for ApiProblem {
     fn from(failed: Failed) -> Self {
-        let status = match failed.why {
-            InjectError::Invalid(_) | InjectError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        let status = match &failed.why {
+            Why::Defect(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Why::Replica(InjectError::Invalid(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+            Why::Replica(InjectError::Refused { status: 400..=499, .. }) if failed.injects => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             // Never 401: the browser's own token was right.
-            InjectError::NoAnswer { .. }
-            | InjectError::Off { .. }
-            | InjectError::Unauthorized { .. }
-            | InjectError::Resume { .. } => StatusCode::BAD_GATEWAY,
+            Why::Replica(_) => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, failed.sentence())
     }

@@ -18,16 +18,15 @@ const QUEUE: usize = 64;
 pub(super) struct Audit(mpsc::Sender<Activation>);
 
 impl Audit {
-    /// Tells the monitor until `shutdown`; what waits then is told before the end.
+    /// Tells the monitor until nobody is left who could have done something, which is a moment after `shutdown`: what is
+    /// under way then is told too. From then on the first report that the monitor does not take is the last.
     pub(super) fn start(settings: &Settings, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {
         let (reports, mut waiting) = mpsc::channel(QUEUE);
         let (monitor, token) = (settings.monitor.clone(), settings.token.clone());
         tasks.spawn(async move {
-            while let Some(Some(report)) = shutdown.run_until_cancelled(waiting.recv()).await {
-                tell(&monitor, token.as_deref(), &report).await;
-            }
-            while let Ok(report) = waiting.try_recv() {
-                if !tell(&monitor, token.as_deref(), &report).await {
+            while let Some(report) = waiting.recv().await {
+                let told = tell(&monitor, token.as_deref(), &report).await;
+                if !told && shutdown.is_cancelled() {
                     return;
                 }
             }
@@ -50,4 +49,59 @@ async fn tell(monitor: &str, token: Option<&str>, report: &Activation) -> bool {
         tracing::warn!(why, "the audit will not know how long a fault took");
     }
     told.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use tolerancia_core::ReplicaId;
+    use tolerancia_wire::Stamp;
+    use tolerancia_wire::activation::FaultName;
+
+    use super::*;
+
+    /// How many of three reports a monitor hears that takes none of them.
+    async fn heard(shutdown: CancellationToken) -> usize {
+        let heard = Arc::new(AtomicUsize::new(0));
+        let hearing = Arc::clone(&heard);
+        let refuse = async move || {
+            hearing.fetch_add(1, Ordering::Relaxed);
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = Settings {
+            replicas: Vec::new(),
+            monitor: format!("http://{}", listener.local_addr().unwrap()),
+            token: None,
+        };
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/faults", post(refuse))).await });
+        let tasks = TaskTracker::new();
+        let audit = Audit::start(&settings, &tasks, shutdown);
+        for _ in 0..3 {
+            audit.tell(Activation {
+                instance: ReplicaId::new(1).unwrap(),
+                fault: FaultName::Stale,
+                activated_at: Stamp::now(),
+                cleared_at: None,
+            });
+        }
+        drop(audit);
+        tasks.close();
+        tasks.wait().await;
+        heard.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn a_monitor_that_takes_no_reports_is_not_waited_for_at_the_end() {
+        let shutdown = CancellationToken::new();
+        assert_eq!(heard(shutdown.clone()).await, 3, "it may take the next one");
+        shutdown.cancel();
+        assert_eq!(heard(shutdown).await, 1);
+    }
 }

@@ -16,10 +16,8 @@ fn open() -> Gate {
 }
 
 fn with_token() -> Gate {
-    Gate::new(
-        &["Dash.example:80".to_owned()],
-        FaultSwitch::new("1", true, Some("secret")),
-    )
+    let hosts = hosts(&["Dash.example:80".to_owned()]).unwrap();
+    Gate::new(&hosts, FaultSwitch::new("1", true, Some("secret")))
 }
 
 async fn ask(gate: Gate, method: &str, path: &str, headers: &[(&str, &str)], body: &'static str) -> Response {

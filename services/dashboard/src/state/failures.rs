@@ -28,12 +28,19 @@ impl Failures {
         })
     }
 
-    /// Adds times to a transition; what is not known leaves what is. Says whether that was news.
+    /// Whether a later transition of the same instance is known.
+    pub(super) fn has_later(&self, transition: &Transition) -> bool {
+        let mut later = self.0.range(transition.seq.saturating_add(1)..);
+        later.any(|(_, entry)| entry.transition.instance == transition.instance)
+    }
+
+    /// Takes the times of a transition in, both in the place of what was known: what the audit does not say any more was
+    /// another fault's. Says whether that was news.
     pub(super) fn times(&mut self, times: Times) -> bool {
         let Some(entry) = self.0.get_mut(&times.seq) else {
             return false;
         };
-        let now = (times.ttd_ms.or(entry.ttd_ms), times.ttr_ms.or(entry.ttr_ms));
+        let now = (times.ttd_ms, times.ttr_ms);
         let is_news = now != (entry.ttd_ms, entry.ttr_ms);
         (entry.ttd_ms, entry.ttr_ms) = now;
         is_news

@@ -28,10 +28,13 @@ fn key(window: &FaultWindow) -> Key {
 pub(crate) struct Faults(Vec<FaultWindow>);
 
 impl Faults {
-    /// Takes a window in, in the place of the one with the same key; says whether that was news. Of too many, the oldest
-    /// that is over goes first.
+    /// Takes a window in, in the place of the one with the same key; says whether that was news. What was cleared stays so:
+    /// whoever says otherwise is late. Of too many, the oldest that is over goes first.
     pub(super) fn put(&mut self, window: FaultWindow) -> bool {
         if let Some(known) = self.0.iter_mut().find(|known| key(known) == key(&window)) {
+            if known.cleared_at.is_some() && (window.active || window.cleared_at.is_none()) {
+                return false;
+            }
             let is_news = *known != window;
             *known = window;
             return is_news;
@@ -48,7 +51,7 @@ impl Faults {
         gone != place
     }
 
-    /// What a report says. It ends a window, but begins none again that is over.
+    /// What a report says. It ends a window, and says best when, but begins none again that is over.
     pub(crate) fn reported(&self, report: &Activation) -> FaultWindow {
         let window = FaultWindow {
             instance: report.instance,
@@ -60,7 +63,7 @@ impl Faults {
         };
         match self.known(&window) {
             Some(known) => FaultWindow {
-                cleared_at: known.cleared_at.or(window.cleared_at),
+                cleared_at: window.cleared_at.or(known.cleared_at),
                 active: known.active && window.active,
                 ..known.clone()
             },
@@ -68,11 +71,20 @@ impl Faults {
         }
     }
 
-    /// What it means that these, and no others, are active in a replica.
-    pub(crate) fn listed(&self, instance: ReplicaId, active: &[ActiveFault]) -> Vec<FaultWindow> {
+    /// What it means that a replica said at `at` that these, and no others, are active. What was not known to be active
+    /// `before` it was asked may have begun since.
+    pub(crate) fn listed(
+        &self,
+        instance: ReplicaId,
+        before: &[FaultWindow],
+        active: &[ActiveFault],
+        at: Stamp,
+    ) -> Vec<FaultWindow> {
         let active: Vec<_> = active.iter().map(|fault| begun(instance, fault)).collect();
-        let is_gone = |known: &&FaultWindow| active.iter().all(|now| key(now) != key(known));
-        let gone = self.active(instance).filter(is_gone).map(over);
+        let is_in = |list: &[FaultWindow], window: &FaultWindow| list.iter().any(|one| key(one) == key(window));
+        let is_gone = |known: &&FaultWindow| is_in(before, known) && !is_in(&active, known);
+        let gone = self.active(instance).filter(is_gone);
+        let gone = gone.map(|window| over(window, self.died(window).unwrap_or(at)));
         gone.chain(active.iter().cloned()).collect()
     }
 
@@ -81,7 +93,7 @@ impl Faults {
         let mut windows = self.ended(instance, ended, Some(fault.activated_at));
         let new = begun(instance, fault);
         if new.fault == FaultName::Crash {
-            windows.extend(self.active(instance).map(over));
+            windows.extend(self.active(instance).map(|window| over(window, new.activated_at)));
         }
         windows.push(new);
         windows
@@ -103,10 +115,20 @@ impl Faults {
         self.0.iter().find(|known| key(known) == key(window))
     }
 
-    fn active(&self, instance: ReplicaId) -> impl Iterator<Item = &FaultWindow> {
+    /// The windows of a replica's faults that are active as far as is known.
+    pub(crate) fn active(&self, instance: ReplicaId) -> impl Iterator<Item = &FaultWindow> {
         self.0
             .iter()
             .filter(move |known| known.active && known.instance == instance)
+    }
+
+    /// When the process died that had this fault, if a crash is known that says so.
+    fn died(&self, window: &FaultWindow) -> Option<Stamp> {
+        let is_crash = |one: &&FaultWindow| one.fault == FaultName::Crash && one.instance == window.instance;
+        let crashes = self.0.iter().filter(is_crash).map(|crash| crash.activated_at);
+        crashes
+            .filter(|crash| crash.at >= window.activated_at.at)
+            .min_by_key(|crash| crash.at)
     }
 
     /// How many there are.
@@ -129,9 +151,12 @@ pub(crate) fn begun(instance: ReplicaId, fault: &ActiveFault) -> FaultWindow {
     }
 }
 
-/// It is not there any more, and nobody told since when: its process has died, or somebody else has cleared it.
-fn over(window: &FaultWindow) -> FaultWindow {
+/// It was gone by then, and nobody told since when: its process has died, or somebody else has cleared it. Stamps may be of
+/// two hosts, but nothing ends before it begins.
+fn over(window: &FaultWindow, at: Stamp) -> FaultWindow {
+    let begin = window.activated_at;
     FaultWindow {
+        cleared_at: Some(if at.at < begin.at { begin } else { at }),
         active: false,
         ..window.clone()
     }

@@ -4,6 +4,7 @@
 //! A browser that has a state and hears the events after it has the state that is here, so an event changes it by what it
 //! says and by nothing else.
 
+pub(crate) mod disagreements;
 pub(crate) mod failures;
 pub(crate) mod faults;
 pub(crate) mod window;
@@ -12,11 +13,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tolerancia_wire::activation::AuditEntry;
-use tolerancia_wire::live::{Disagreement, KEPT_DISAGREEMENTS, ReplicaView, RequestsSecond, Suspicion, VotesSecond};
-use tolerancia_wire::status::{SystemStatus, Transition, Verdict};
+use tolerancia_wire::live::{ReplicaView, RequestsSecond, Suspicion, VotesSecond};
+use tolerancia_wire::status::{InstanceStatus, SystemStatus, Transition, Verdict};
 
 use crate::browser::{BrowserEvent, Source};
 use crate::experiments::{ExperimentState, Folder};
+use disagreements::Disagreements;
 use failures::Failures;
 use faults::Faults;
 use window::Window;
@@ -36,8 +38,7 @@ pub(crate) struct State {
     suspicion: Window<Suspicion>,
     requests: Window<RequestsSecond>,
     votes: Window<VotesSecond>,
-    /// Newest first.
-    disagreements: Vec<Disagreement>,
+    disagreements: Disagreements,
     failures: Failures,
     faults: Faults,
     #[serde(skip_deserializing)]
@@ -72,7 +73,10 @@ impl State {
             }
             E::Status(status) => set(&mut self.status, Some(status.clone())),
             E::Transition(transition) => {
-                let turned = self.status.as_mut().is_some_and(|status| turn(status, transition));
+                // Of a change of phase the status does not say when it was.
+                let is_late = transition.from == transition.to && self.failures.has_later(transition);
+                let status = self.status.as_mut().filter(|_| !is_late);
+                let turned = status.is_some_and(|status| turn(status, transition));
                 self.failures.transition(transition) || turned
             }
             E::Times(times) => self.failures.times(*times),
@@ -81,7 +85,7 @@ impl State {
             // Above.
             E::Requests(_) => false,
             E::Votes(votes) => self.votes.put(*votes),
-            E::Disagreement(disagreement) => self.disagree(disagreement),
+            E::Disagreement(disagreement) => self.disagreements.put(disagreement.clone()),
             E::Fault(window) => self.faults.put(window.clone()),
             E::Experiment(experiment) => set(&mut self.experiment, experiment.clone()),
             E::Folders(folders) => set(&mut self.folders, folders.clone()),
@@ -94,17 +98,6 @@ impl State {
         self.failures.audit(entries)
     }
 
-    /// The voter begins to count anew when it is started anew, so the beginning belongs to the number.
-    fn disagree(&mut self, new: &Disagreement) -> bool {
-        let is_same = |known: &&mut Disagreement| (known.id, known.first) == (new.id, new.first);
-        if let Some(known) = self.disagreements.iter_mut().find(is_same) {
-            return set(known, new.clone());
-        }
-        self.disagreements.truncate(KEPT_DISAGREEMENTS - 1);
-        self.disagreements.insert(0, new.clone());
-        true
-    }
-
     /// The services that the page is about.
     pub(crate) fn sources(&self) -> &BTreeMap<String, Source> {
         &self.sources
@@ -113,6 +106,11 @@ impl State {
     /// The faults.
     pub(crate) fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// The verdicts, once they are known.
+    pub(crate) fn status(&self) -> Option<&SystemStatus> {
+        self.status.as_ref()
     }
 
     /// The replicas, as the health checks see them.
@@ -128,7 +126,7 @@ fn set<T: PartialEq>(now: &mut T, new: T) -> bool {
     is_news
 }
 
-/// Writes a transition into the status, which may know of it already.
+/// Writes a transition into the status, which may know of it already. Says whether it did not.
 fn turn(status: &mut SystemStatus, transition: &Transition) -> bool {
     let mut instances = status.instances.iter_mut();
     let Some(instance) = instances.find(|one| one.instance == transition.instance) else {
@@ -139,13 +137,17 @@ fn turn(status: &mut SystemStatus, transition: &Transition) -> bool {
     if stamp.at <= since.at && stamp.mono_ns <= since.mono_ns {
         return false;
     }
-    instance.status = transition.to;
-    instance.phase = transition.phase;
-    instance.reason = transition.reason.clone();
-    instance.since = stamp;
-    status.on = status.instances.iter().filter(|one| one.status == Verdict::On).count();
-    status.quorum_lost = transition.quorum_lost;
-    true
+    let turned = InstanceStatus {
+        status: transition.to,
+        phase: transition.phase,
+        reason: transition.reason.clone(),
+        // A change of phase is no change of the verdict.
+        since: if transition.from == transition.to { since } else { stamp },
+        ..instance.clone()
+    };
+    let is_news = set(instance, turned);
+    let on = status.instances.iter().filter(|one| one.status == Verdict::On).count();
+    set(&mut status.on, on) | set(&mut status.quorum_lost, transition.quorum_lost) | is_news
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tolerancia_core::detector::DetectorKind;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::FaultName;
 use tolerancia_wire::health::HealthState;
-use tolerancia_wire::live::{KEPT_SECONDS, Times};
+use tolerancia_wire::live::{KEPT_DISAGREEMENTS, KEPT_SECONDS, Standing, Times};
 use tolerancia_wire::time::rfc3339;
 
 use super::failures::MOST_FAILURES;
@@ -35,6 +35,15 @@ fn transition(seq: u64, us: i64, instance: u8, to: &str) -> Transition {
         "reason": { "kind": "late", "text": "three late answers", "evidence": [clue] }, "quorum_lost": to == "OFF" }),
     )
     .unwrap()
+}
+
+/// A change of phase of an instance that is OFF and stays so.
+fn phase(seq: u64, us: i64, instance: u8, phase: &str, kind: &str) -> Transition {
+    let mut value = serde_json::to_value(transition(seq, us, instance, "OFF")).unwrap();
+    value["from"] = "OFF".into();
+    value["phase"] = phase.into();
+    value["reason"]["kind"] = kind.into();
+    serde_json::from_value(value).unwrap()
 }
 
 fn status(us: i64, replicas: u8) -> SystemStatus {
@@ -137,6 +146,8 @@ fn event() -> impl Strategy<Value = BrowserEvent> {
         (0u64..900, us.clone(), 1u8..5, any::<bool>()).prop_map(|(seq, us, n, on)| {
             BrowserEvent::Transition(transition(seq, us, n, if on { "ON" } else { "OFF" }))
         }),
+        (0u64..900, us.clone(), 1u8..5)
+            .prop_map(|(seq, us, n)| { BrowserEvent::Transition(phase(seq, us, n, "probation", "quarantine_over")) }),
         (0u64..900, prop::option::of(0u8..9), prop::option::of(0u8..9)).prop_map(|(seq, ttd, ttr)| {
             let (ttd_ms, ttr_ms) = (ttd.map(f64::from), ttr.map(f64::from));
             BrowserEvent::Times(Times { seq, ttd_ms, ttr_ms })
@@ -150,7 +161,14 @@ fn event() -> impl Strategy<Value = BrowserEvent> {
             BrowserEvent::Requests(rows.collect())
         }),
         (second, 0u64..3).prop_map(|(second, count)| votes(second, count)),
-        (0u64..80, us.clone(), 0u64..3).prop_map(|(id, first, count)| disagreement(id, first, count)),
+        (0u64..80, us.clone(), 0u64..3, 0i64..20_000_000, any::<bool>()).prop_map(|(id, first, count, took, lie)| {
+            let BrowserEvent::Disagreement(mut one) = disagreement(id, first, count) else {
+                unreachable!()
+            };
+            one.last = stamp(first + took).at;
+            one.voices[0].standing = if lie { Standing::Dissents } else { Standing::Stale };
+            BrowserEvent::Disagreement(one)
+        }),
         (1u8..4, us, any::<bool>()).prop_map(|(n, us, active)| fault(n, us, active)),
     ]
 }
@@ -293,32 +311,70 @@ fn a_transition_turns_the_status_unless_the_status_knows_more() {
 }
 
 #[test]
+fn a_change_of_phase_is_no_change_of_the_verdict() {
+    let mut state = State::default();
+    state.apply(BrowserEvent::Status(status(1_000_000, 3)));
+    state.apply(BrowserEvent::Transition(transition(7, 2_000_000, 1, "OFF")));
+    let probation = BrowserEvent::Transition(phase(8, 2_200_000, 1, "probation", "quarantine_over"));
+    assert!(state.apply(probation.clone()).is_some());
+    let shown = |state: &State| {
+        let one = &state.status.as_ref().unwrap().instances[0];
+        (serde_json::to_value((one.phase, one.reason.kind)).unwrap(), one.since)
+    };
+    let now = (json!(["probation", "quarantine_over"]), stamp(2_000_000));
+    assert_eq!(shown(&state), now, "since is the verdict's, as the monitor has it");
+    assert!(state.apply(probation.clone()).is_none());
+    // It is told again after a reconnect, when the instance has long been back in quarantine.
+    state.apply(BrowserEvent::Transition(phase(9, 2_300_000, 1, "quarantine", "late")));
+    assert!(state.apply(probation).is_none());
+    assert_eq!(shown(&state).0, json!(["quarantine", "late"]));
+    state.apply(BrowserEvent::Transition(transition(10, 3_000_000, 1, "ON")));
+    assert_eq!(shown(&state).1, stamp(3_000_000));
+}
+
+#[test]
 fn a_voter_that_was_started_anew_writes_over_nothing() {
     let mut state = State::default();
     state.apply(disagreement(1, 5, 1));
     state.apply(disagreement(1, 5, 2));
-    assert_eq!(state.disagreements.len(), 1);
-    assert_eq!(state.disagreements[0].count, 2);
+    let brief = |state: &State| {
+        let all = serde_json::to_value(&state.disagreements).unwrap();
+        let all = all.as_array().unwrap().iter();
+        all.map(|one| (one["first"].clone(), one["count"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let first = |us| json!(rfc3339(stamp(us).at));
+    assert_eq!(brief(&state), [(first(5), json!(2))]);
     state.apply(disagreement(1, 6, 1));
-    assert_eq!(state.disagreements.len(), 2);
-    assert_eq!(state.disagreements[0].first, stamp(6).at, "newest first");
+    assert_eq!(
+        brief(&state),
+        [(first(6), json!(1)), (first(5), json!(2))],
+        "newest first"
+    );
 }
 
 #[test]
-fn times_are_added_to_their_transition_and_the_audit_holds() {
+fn times_replace_those_of_their_transition_and_the_audit_holds() {
     let mut state = State::default();
     state.apply(BrowserEvent::Transition(transition(7, 1, 1, "OFF")));
     let times = |ttd_ms, ttr_ms| BrowserEvent::Times(Times { seq: 7, ttd_ms, ttr_ms });
+    let known = |state: &State| {
+        let failures = serde_json::to_value(&state.failures).unwrap();
+        (failures[0].get("ttd_ms").cloned(), failures[0].get("ttr_ms").cloned())
+    };
     assert!(state.apply(times(Some(1.5), None)).is_some());
-    assert!(state.apply(times(None, Some(9.5))).is_some());
-    assert!(state.apply(times(None, None)).is_none());
+    assert!(state.apply(times(Some(1.5), Some(9.5))).is_some());
+    assert!(state.apply(times(Some(1.5), Some(9.5))).is_none());
+    assert_eq!(known(&state), (Some(json!(1.5)), Some(json!(9.5))));
+    // It belongs to another fault now, whose end is not known.
+    assert!(state.apply(times(Some(0.5), None)).is_some());
+    assert_eq!(known(&state), (Some(json!(0.5)), None));
     let entry = |ttd_ms, ttr_ms| AuditEntry {
         transition: transition(7, 1, 1, "OFF"),
         ttd_ms,
         ttr_ms,
     };
-    assert!(!state.audit(vec![entry(Some(1.5), Some(9.5))]));
+    assert!(!state.audit(vec![entry(Some(0.5), None)]));
     assert!(state.audit(vec![entry(None, None)]));
-    let failures = serde_json::to_value(&state.failures).unwrap();
-    assert!(failures[0].get("ttd_ms").is_none(), "{failures}");
+    assert_eq!(known(&state), (None, None));
 }

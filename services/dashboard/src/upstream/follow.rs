@@ -12,6 +12,7 @@ use tolerancia_client::http;
 use tolerancia_client::sse::{Event, Listener};
 use tolerancia_wire::live::Hello;
 
+use super::Service;
 use super::source::Teller;
 
 /// Before the second attempt; the pause doubles from one to the next.
@@ -39,6 +40,10 @@ pub(super) trait Reader: Send + 'static {
 /// Follows one stream.
 pub(super) struct Follower<R> {
     client: reqwest::Client,
+    service: Service,
+    /// Where the service is.
+    at: String,
+    /// Its stream.
     url: String,
     /// The last event with an id, over all connections.
     last_id: Option<String>,
@@ -47,10 +52,12 @@ pub(super) struct Follower<R> {
 }
 
 impl<R: Reader> Follower<R> {
-    /// Of the service at `url`, whose silence of `silence` counts as a loss.
-    pub(super) fn new(url: &str, silence: Duration, teller: Arc<Teller>, reader: R) -> Self {
+    /// Of `service` at `url`, whose silence of `silence` counts as a loss.
+    pub(super) fn new(service: Service, url: &str, silence: Duration, teller: Arc<Teller>, reader: R) -> Self {
         Self {
             client: http::streaming(silence),
+            service,
+            at: url.to_owned(),
             url: format!("{url}/live"),
             last_id: None,
             teller,
@@ -91,6 +98,7 @@ impl<R: Reader> Follower<R> {
             for event in events {
                 if !greeted {
                     let hello = hello(&event).ok_or_else(|| format!("{} begins with no hello", self.url))?;
+                    self.service.check(&self.at, &hello.service)?;
                     self.reader.begin().await?;
                     self.teller.connected(hello.pid);
                     greeted = true;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tolerancia_client::http;
 use tolerancia_wire::health::Health;
 
+use super::Service;
 use super::source::Teller;
 
 /// Between two questions.
@@ -15,16 +16,16 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Asks the service at `url` until `shutdown`. The connection is kept.
-pub(super) async fn ask(teller: Arc<Teller>, url: String, shutdown: CancellationToken) {
+/// Asks `service`, at `url`, until `shutdown`. The connection is kept.
+pub(super) async fn ask(service: Service, teller: Arc<Teller>, url: String, shutdown: CancellationToken) {
     let client = http::client(TIMEOUT);
-    let url = format!("{url}/health");
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asking = async {
         loop {
             every.tick().await;
-            teller.health(health(&client, &url).await);
+            let answer = health(&client, &url).await;
+            teller.health(answer.and_then(|health| service.check(&url, &health.service).map(|()| health)));
         }
     };
     shutdown.run_until_cancelled(asking).await;
@@ -32,6 +33,7 @@ pub(super) async fn ask(teller: Arc<Teller>, url: String, shutdown: Cancellation
 
 /// The answer of a service that works or does not, if it answers.
 async fn health(client: &reqwest::Client, url: &str) -> Result<Health, String> {
+    let url = &format!("{url}/health");
     let failed = |error: reqwest::Error| format!("{url}: {}", http::cause(&error));
     let response = client.get(url).send().await.map_err(failed)?;
     let status = response.status();

@@ -34,22 +34,60 @@ pub(crate) struct Places {
     pub orders: String,
 }
 
+/// One of the services.
+#[derive(Debug, Clone, Copy)]
+struct Service {
+    /// As it calls itself.
+    name: &'static str,
+    /// What says where it is.
+    variable: &'static str,
+}
+
+const MONITOR: Service = Service {
+    name: name::MONITOR,
+    variable: "MONITOR_URL",
+};
+const VOTER: Service = Service {
+    name: name::VOTER,
+    variable: "VOTER_URL",
+};
+const ORDERS: Service = Service {
+    name: name::ORDERS,
+    variable: "ORDERS_URL",
+};
+
+impl Service {
+    /// Checks that it is this one that answers at `url`: another one understands the same requests, and would be shown in
+    /// its place.
+    ///
+    /// # Errors
+    /// When it is another one.
+    fn check(self, url: &str, answers: &str) -> Result<(), String> {
+        let Self { name, variable } = self;
+        if answers == name {
+            return Ok(());
+        }
+        Err(format!("{url} is {answers}, not {name}: check {variable}"))
+    }
+}
+
 /// Looks after them until `shutdown`.
 pub(crate) fn watch(hub: &Hub, places: &Places, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let teller = |name, has_stream| Arc::new(Teller::new(hub.clone(), name, has_stream));
-    let monitor = teller(name::MONITOR, true);
-    let voter = teller(name::VOTER, true);
-    let orders = teller(name::ORDERS, false);
+    let teller = |service: Service, has_stream| Arc::new(Teller::new(hub.clone(), service.name, has_stream));
+    let monitor = teller(MONITOR, true);
+    let voter = teller(VOTER, true);
+    let orders = teller(ORDERS, false);
     let reader = Monitor::new(hub.clone(), &places.monitor);
-    let follower = Follower::new(&places.monitor, SILENCE, Arc::clone(&monitor), reader);
+    let follower = Follower::new(MONITOR, &places.monitor, SILENCE, Arc::clone(&monitor), reader);
     tasks.spawn(follower.run(shutdown.clone()));
-    let follower = Follower::new(&places.voter, SILENCE, Arc::clone(&voter), Voter::new(hub.clone()));
+    let reader = Voter::new(hub.clone());
+    let follower = Follower::new(VOTER, &places.voter, SILENCE, Arc::clone(&voter), reader);
     tasks.spawn(follower.run(shutdown.clone()));
-    for (teller, url) in [
-        (monitor, &places.monitor),
-        (voter, &places.voter),
-        (orders, &places.orders),
+    for (service, teller, url) in [
+        (MONITOR, monitor, &places.monitor),
+        (VOTER, voter, &places.voter),
+        (ORDERS, orders, &places.orders),
     ] {
-        tasks.spawn(health::ask(teller, url.clone(), shutdown.clone()));
+        tasks.spawn(health::ask(service, teller, url.clone(), shutdown.clone()));
     }
 }

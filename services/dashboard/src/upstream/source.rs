@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tolerancia_wire::Stamp;
-use tolerancia_wire::health::Health;
+use tolerancia_wire::health::{Health, HealthState};
 
 use crate::browser::{BrowserEvent, NamedSource, Source};
 use crate::hub::Hub;
@@ -62,7 +63,7 @@ impl Teller {
     fn tell(&self, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut parts);
-        let source = parts.source(self.has_stream);
+        let source = parts.source(self.has_stream, Stamp::now().at);
         self.hub.publish(BrowserEvent::Source(NamedSource {
             name: self.name.to_owned(),
             source: source.clone(),
@@ -72,20 +73,74 @@ impl Teller {
 }
 
 impl Parts {
-    fn source(&self, has_stream: bool) -> Source {
+    /// What is told at `now`.
+    fn source(&self, has_stream: bool, now: Timestamp) -> Source {
         let health = self.health.as_ref();
         let stream = has_stream.then_some(self.stream.as_ref());
         let up = stream.map_or(health.is_ok(), |stream| stream.is_ok());
         let pid = stream.and_then(Result::ok).copied();
         let error = stream.and_then(Result::err).or(health.err());
-        let before = self.told.as_ref().filter(|told| told.up == up);
-        Source {
+        let mut source = Source {
             up,
-            since: before.map_or_else(|| Stamp::now().at, |told| told.since),
+            since: now,
             state: health.ok().map(|health| health.status),
             details: health.map(|health| health.details.clone()).unwrap_or_default(),
             pid: health.ok().map(|health| health.pid).or(pid),
             error: error.cloned(),
+        };
+        if let Some(told) = self.told.as_ref().filter(|told| shown(told) == shown(&source)) {
+            source.since = told.since;
         }
+        source
+    }
+}
+
+/// What the page shows of a service in one word: one whose stream is lost is DOWN, one that has yet to be asked is UP.
+fn shown(source: &Source) -> HealthState {
+    match source.up {
+        true => source.state.unwrap_or(HealthState::Up),
+        false => HealthState::Down,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn health(status: HealthState) -> Result<Health, String> {
+        let health = json!({ "service": "voter-svc", "instance": "1", "status": status, "version": "1", "pid": 7,
+            "uptime_s": 1.0, "details": {} });
+        Ok(serde_json::from_value(health).unwrap())
+    }
+
+    #[test]
+    fn the_time_begins_anew_with_each_state_that_is_shown_and_with_nothing_else() {
+        let mut parts = Parts {
+            stream: Err("not connected yet".to_owned()),
+            health: Err("not connected yet".to_owned()),
+            told: None,
+        };
+        let mut now = 0;
+        let mut since = |stream: Option<u32>, health: Result<Health, String>| {
+            now += 1;
+            parts.stream = stream.ok_or_else(|| format!("lost {now}"));
+            parts.health = health;
+            let source = parts.source(true, Timestamp::from_second(now).unwrap());
+            parts.told = Some(source.clone());
+            source.since.as_second()
+        };
+        let none = || Err("refused".to_owned());
+        assert_eq!(since(None, none()), 1);
+        assert_eq!(since(Some(7), none()), 2, "UP, as far as is known");
+        assert_eq!(since(Some(7), health(HealthState::Up)), 2);
+        assert_eq!(since(Some(7), health(HealthState::Degraded)), 4);
+        assert_eq!(since(Some(7), health(HealthState::Degraded)), 4);
+        assert_eq!(since(Some(8), health(HealthState::Up)), 6);
+        assert_eq!(since(None, health(HealthState::Up)), 7);
+        assert_eq!(since(None, none()), 7, "it is DOWN all the same");
+        assert_eq!(since(Some(9), none()), 9);
     }
 }

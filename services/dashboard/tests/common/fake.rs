@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tolerancia_service::fault::FaultSwitch;
@@ -210,7 +211,12 @@ pub struct Orders {
 
 impl Orders {
     pub fn start(port: u16) -> Self {
-        let server = Server::start(port, health("orders-svc"), CancellationToken::new());
+        Self::named(port, "orders-svc")
+    }
+
+    /// Another service where orders-svc is looked for.
+    pub fn named(port: u16, service: &'static str) -> Self {
+        let server = Server::start(port, health(service), CancellationToken::new());
         Self {
             port,
             server: Some(server),
@@ -231,9 +237,46 @@ pub struct Replica {
 impl Replica {
     pub fn start(n: u8, port: u16, token: Option<&str>) -> Self {
         let switch = FaultSwitch::new(&n.to_string(), true, token);
+        Self::with(port, switch.routes())
+    }
+
+    /// One that was started without fault injection.
+    pub fn without_injection(n: u8, port: u16) -> Self {
+        let switch = FaultSwitch::new(&n.to_string(), false, None);
+        Self::with(port, switch.routes())
+    }
+
+    /// One that answers whatever it is asked with this.
+    pub fn odd(port: u16, status: u16, body: &'static str) -> Self {
+        let status = StatusCode::from_u16(status).unwrap();
+        Self::with(port, Router::new().fallback(async move || (status, body)))
+    }
+
+    /// One that takes a fault only once it is let.
+    pub fn held(n: u8, port: u16) -> (Self, Gate) {
+        let gate = Gate {
+            arrived: Arc::new(Semaphore::new(0)),
+            open: Arc::new(Semaphore::new(0)),
+        };
+        let (arrived, open) = (Arc::clone(&gate.arrived), Arc::clone(&gate.open));
+        let hold = move |request: Request, next: Next| {
+            let (arrived, open) = (Arc::clone(&arrived), Arc::clone(&open));
+            async move {
+                if request.method() == Method::POST {
+                    arrived.add_permits(1);
+                    open.acquire().await.unwrap().forget();
+                }
+                next.run(request).await
+            }
+        };
+        let switch = FaultSwitch::new(&n.to_string(), true, None);
+        (Self::with(port, switch.routes().layer(from_fn(hold))), gate)
+    }
+
+    fn with(port: u16, routes: Router) -> Self {
         Self {
             port,
-            server: Some(Server::start(port, switch.routes(), CancellationToken::new())),
+            server: Some(Server::start(port, routes, CancellationToken::new())),
         }
     }
 
@@ -243,5 +286,23 @@ impl Replica {
 
     pub async fn stop(&mut self) {
         self.server.take().unwrap().stop().await;
+    }
+}
+
+/// What holds the faults of a replica up.
+pub struct Gate {
+    arrived: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// Waits for a fault.
+    pub async fn arrived(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    /// Lets it in.
+    pub fn open(&self) {
+        self.open.add_permits(1);
     }
 }

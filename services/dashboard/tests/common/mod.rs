@@ -157,10 +157,15 @@ impl System {
     }
 
     /// Ends it, as SIGTERM does, and waits until it has ended.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.stop.cancel();
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.begin_to_stop();
         let running = self.running.take().unwrap();
         tokio::time::timeout(LONG, running).await.unwrap().unwrap()
+    }
+
+    /// Asks it to end.
+    pub fn begin_to_stop(&self) {
+        self.stop.cancel();
     }
 }
 

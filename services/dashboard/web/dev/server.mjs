@@ -1,7 +1,8 @@
 // The page with a made-up system behind it: `npm run dev -- --scenario calm|latency|incorrect|quorum|experiment
-// --port 5107 --token secret --replicas 3 --no-injection`. Speaks the interface of the dashboard's own server, with the
-// same headers. For tests: POST /mock/source/NAME/up|down, POST /mock/cut (all streams), POST /mock/silence (nothing
-// is sent any more, connections stay) and POST /mock/speak.
+// --port 5107 --token secret --replicas 3 --no-injection --no-experiments --ahead 3600`. Speaks the interface of the
+// dashboard's own server, with the same headers. `--ahead`: seconds that its clock is ahead of the services'. For tests:
+// POST /mock/source/NAME/up|down, POST /mock/cut (all streams), POST /mock/silence (nothing is sent any more, connections
+// stay), POST /mock/refuse (no stream is given) and POST /mock/speak.
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -17,6 +18,7 @@ const { values: args } = parseArgs({
     replicas: { type: 'string', default: '3' },
     'no-injection': { type: 'boolean', default: false },
     'no-experiments': { type: 'boolean', default: false },
+    ahead: { type: 'string', default: '0' },
   },
 });
 const assets = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'assets');
@@ -40,7 +42,8 @@ const world = new World({
   replicas: Number(args.replicas),
   token: args.token !== undefined,
   injection: !args['no-injection'],
-  experiments: !args['no-experiments'],
+  experiments: !args['no-experiments'] && !args['no-injection'],
+  ahead: Number(args.ahead) * 1_000,
   emit(name, data) {
     id += 1;
     const text = frame(name, data);

@@ -62,6 +62,11 @@ const checks = {
     assert.match(await id(page, 'instance-2-reason').innerText(), /late/);
     await active.locator('[data-testid=clear]').click();
     await page.waitForSelector('[data-testid=instance-2][data-phase=probation]');
+    // The end of the quarantine is no reason to be OFF.
+    const card = id(page, 'instance-2');
+    assert.equal(await id(page, 'instance-2-reason').getAttribute('data-kind'), 'late');
+    assert.match(await card.innerText(), /on probation/);
+    assert.match(await card.locator('details').textContent(), /nats/);
     await page.waitForSelector('[data-testid=instance-2][data-verdict=ON]');
     assert.equal(await id(page, 'active-fault').count(), 0);
     const row = id(page, 'failure', '[data-instance="2"][data-kind=late]').first();
@@ -82,6 +87,43 @@ const checks = {
     assert.equal(await id(page, 'active-fault').count(), 0);
     await page.close();
   },
+  async 'who clears a fault by keyboard stays where it was, and nobody else is moved'() {
+    const page = await open();
+    const focused = () => page.evaluate(() => document.activeElement?.dataset.testid ?? document.activeElement?.localName);
+    const clear = async () => {
+      await id(page, 'inject').click();
+      await id(page, 'clear').focus();
+      await page.keyboard.press('Enter');
+    };
+    const gone = () => page.waitForSelector('[data-testid=active-fault]', { state: 'detached' });
+    await clear();
+    await gone();
+    assert.equal(await focused(), 'active-faults');
+    // It is slow, and the user goes on.
+    await page.route('**/api/faults/*', async (route) => {
+      await new Promise((done) => setTimeout(done, 500));
+      await route.continue();
+    });
+    await clear();
+    await id(page, 'experiment-seed').focus();
+    await gone();
+    await page.waitForTimeout(200);
+    assert.equal(await focused(), 'experiment-seed');
+    await page.unroute('**/api/faults/*');
+    // It fails.
+    await page.route('**/api/faults/*', (route) => route.abort());
+    await clear();
+    await page.waitForSelector('[data-testid=message]');
+    assert.equal(await focused(), 'clear');
+    await page.unroute('**/api/faults/*');
+    await id(page, 'clear-all').click();
+    await gone();
+    // What is active may not be known here.
+    const asked = page.waitForRequest((request) => request.method() === 'DELETE' && request.url().endsWith('/api/faults'));
+    await id(page, 'clear-all').click();
+    await asked;
+    await page.close();
+  },
   async 'a loss of the quorum is an alarm, and its end ends it'() {
     const page = await open({ colorScheme: 'dark', locale: 'es-ES', width: 390 });
     assert.equal(await id(page, 'quorum-lost').count(), 0);
@@ -94,6 +136,8 @@ const checks = {
     await page.waitForSelector('[data-testid=quorum-lost]');
     assert.match(await page.title(), /Sin quórum/);
     await page.waitForSelector('[data-testid=disagreement][data-kind=no_quorum]');
+    await id(page, 'disagreement', '[data-kind=no_quorum]').getByText('No se decidieron todos los productos.').first().waitFor();
+    assert.match(await id(page, 'votes-chart').locator('.legend').textContent(), /todas de acuerdo[^]*total\d/);
     await axe(page, 'quorum lost, dark, narrow');
     await id(page, 'clear-all').click();
     await page.waitForSelector('[data-testid=quorum-lost]', { state: 'detached' });
@@ -112,7 +156,13 @@ const checks = {
   },
   async 'an experiment starts, tells its progress and stops'() {
     const page = await open();
+    const about = page.locator('#scenario-about');
+    assert.match(await about.innerText(), /all six faults/);
+    assert.equal(await id(page, 'scenario-more').locator('p').isVisible(), false);
+    await id(page, 'scenario-more').locator('summary').click();
+    assert.match(await id(page, 'scenario-more').innerText(), /says what is wrong in a file\.$/);
     await id(page, 'experiment-scenario').selectOption('gray');
+    assert.equal(await id(page, 'scenario-more').count(), 0);
     await id(page, 'experiment-start').click();
     await page.waitForSelector('[data-testid=experiment-progress]');
     await page.waitForSelector('[data-testid=experiment-state][data-step=baseline]');
@@ -148,6 +198,56 @@ const checks = {
     await mock('source/voter-svc/up');
     await page.waitForSelector('#votes .as-of', { state: 'detached' });
     await page.close();
+  },
+  async 'all of what is in the way of a service can be read, at any width'() {
+    await mock('source/voter-svc/down');
+    const page = await open({ locale: 'es-CL' });
+    const source = id(page, 'source-voter-svc', '[data-state=down]');
+    await source.waitFor();
+    for (const width of [390, 480, 600, 800, 1_000, 1_280, 1_600]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.waitForTimeout(100);
+      const cut = await page.locator('.source small').evaluateAll((all) =>
+        all.filter((one) => one.offsetWidth === 0 || one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflow !== 'visible').map((one) => one.textContent),
+      );
+      assert.deepEqual(cut, [], `${width} px`);
+      assert.match(await source.innerText(), /desde \d\d:\d\d:\d\d[^]*connection refused[^]*within a second/);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0, `${width} px`);
+    }
+    await mock('source/voter-svc/up');
+    await page.close();
+  },
+  async 'another service is charted at once, also while nothing comes'() {
+    const page = await open();
+    await page.waitForTimeout(1_500);
+    await mock('refuse');
+    await page.waitForSelector('[data-testid=connection][data-state=reconnecting]');
+    const chart = id(page, 'client-chart-rate');
+    const told = async () => [await chart.locator('.legend').textContent(), await chart.locator('[role=img]').getAttribute('aria-label')];
+    const before = await told();
+    await id(page, 'client-service').selectOption('inventory-svc');
+    await page.waitForTimeout(100);
+    const after = await told();
+    assert.notEqual(after[0], before[0]);
+    assert.match(after[1], /inventory-svc: requests 1\d\d\/s/);
+    await mock('speak');
+    await page.waitForSelector('[data-testid=connection][data-state=live]');
+    await page.close();
+  },
+  async 'the charts go by the clock of the services'() {
+    await down();
+    await up('--scenario', 'latency', '--ahead=-7200');
+    const page = await open();
+    await page.waitForTimeout(3_000);
+    for (const chart of ['suspicion-chart', 'votes-chart', 'client-chart-rate', 'client-chart-latency']) {
+      assert.match(await id(page, chart).locator('.legend').textContent(), /\d/, chart);
+    }
+    assert.match(await page.locator('.figures').textContent(), /Rate\d+\/sSuccess\d+/);
+    assert.match(await id(page, 'active-fault').innerText(), /for \d s/);
+    assert.match(await id(page, 'instance-2').locator('.since').innerText(), /· \d s$/);
+    await page.close();
+    await down();
+    await up();
   },
   async 'a cut, a silent and a refusing server are told, and the page comes back'() {
     const page = await open();
@@ -208,6 +308,15 @@ const checks = {
     await up('--no-injection');
     const page = await open();
     for (const name of ['fault-form', 'experiment-form', 'clear-all']) assert.equal(await id(page, name).count(), 0);
+    assert.ok((await id(page, 'folder').count()) > 0);
+    await page.close();
+  },
+  async 'without experiments past ones are listed all the same'() {
+    await down();
+    await up('--no-experiments');
+    const page = await open();
+    assert.equal(await id(page, 'fault-form').count(), 1);
+    assert.equal(await id(page, 'experiment-form').count(), 0);
     assert.ok((await id(page, 'folder').count()) > 0);
     await page.close();
   },

@@ -17,18 +17,20 @@ const SIGNS = {
 };
 
 export class World {
-  constructor({ replicas = 3, token = false, injection = true, experiments = true, emit = () => {} } = {}) {
+  constructor({ replicas = 3, token = false, injection = true, experiments = true, ahead = 0, emit = () => {} } = {}) {
     this.emit = emit;
+    // Milliseconds that the dashboard's clock is ahead of the services'.
+    this.ahead = ahead;
     this.started = Date.now() - 47 * 60_000;
     this.system = {
       replicas, injection, token, experiments,
       scenarios: [
-        { name: 'classic', about: 'The experiment that `tolerancia experiment` carries out when no scenario is named:\nall six faults, one at a time, each on a random replica at a random moment of the check cycle.' },
+        { name: 'classic', about: 'The experiment that `tolerancia experiment` carries out when no scenario is named: all six faults, one at a time, each on a random replica at a random moment of the check cycle, the trials in a random order. Everything that can be set has its default here, or stands as an example after a #; `tolerancia scenario schema` prints all of it for machines, `tolerancia scenario check FILE` says what is wrong in a file.' },
         { name: 'compare', about: 'Two detectors, live, trial by trial.' },
         { name: 'gray', about: 'Faults that only clients or only health checks see.' },
       ],
     };
-    const up = (pid) => ({ up: true, since: iso(this.started), state: 'UP', details: {}, pid, error: null });
+    const up = (pid) => ({ up: true, since: iso(this.started + ahead), state: 'UP', details: {}, pid, error: null });
     this.sources = { 'monitor-svc': up(4104), 'voter-svc': up(4105), 'orders-svc': up(4106) };
     this.quorum = Math.floor(replicas / 2) + 1;
     this.replicas = Array.from({ length: replicas }, (_, n) => ({
@@ -131,7 +133,8 @@ export class World {
 
   move(replica, to, phase, ms, reason, more = {}) {
     const from = replica.status.status;
-    replica.status = { ...replica.status, status: to, phase, reason, since: stamp(ms) };
+    const since = from === to ? replica.status.since : stamp(ms);
+    replica.status = { ...replica.status, status: to, phase, reason, since };
     const { ttd_ms, ...rest } = more;
     const transition = {
       seq: (this.seq += 1), ...stamp(ms), service: 'inventory-svc', instance: replica.id, from, to, phase, reason,
@@ -155,7 +158,8 @@ export class World {
     if (spec.fault === 'crash') {
       replica.down = now;
       this.later(1_000, () => Object.assign(replica, { down: null, catching: Date.now(), pid: replica.pid + 40, lag: 214 }));
-      this.later(1_900, () => Object.assign(replica, { catching: null, lag: 0 }));
+      // Long enough for a view, of which there is one a second.
+      this.later(2_300, () => Object.assign(replica, { catching: null, lag: 0 }));
       this.later(3_000, () => replica.status.status === 'OFF' && this.back(replica, Date.now(), Date.now() - now));
     }
     if (spec.fault === 'freeze') replica.down = now;
@@ -234,7 +238,7 @@ export class World {
     const truth = { available: 950, reserved: 50 };
     const lost = kind === 'undecided';
     const row = {
-      id: (this.disagreement += 1), first: iso(ms - 900), last: iso(ms), count, product,
+      id: (this.disagreement += 1), first: iso(ms - 900), last: iso(ms), count, product, no_quorum: lost,
       version: lost ? null : 1_042, stock: lost ? null : truth,
       voices: this.replicas.map((one) => {
         if (one === liar && kind === 'dissents') {
@@ -307,7 +311,7 @@ export class World {
       this.emit('suspicion', row);
     }
     if (this.tickN % 5 !== 0) return;
-    this.emit('tick', { at: iso(now) });
+    this.emit('tick', { at: iso(now + this.ahead) });
     const second = Math.floor(now / 1_000) - 1;
     for (const one of this.replicas) {
       if (one.down || this.has(one, 'stale')) one.lag += 10;
@@ -327,7 +331,7 @@ export class World {
       this.emit('votes', row);
       const liar = this.replicas.find((one) => this.has(one, 'incorrect'));
       const late = this.replicas.find((one) => this.has(one, 'stale'));
-      if (this.status().quorum_lost) this.disagree('PROD-002', null, now, 19, 'undecided');
+      if (this.status().quorum_lost) this.disagree(this.tickN % 20 === 0 ? null : 'PROD-002', null, now, 19, 'undecided');
       else if (liar) this.disagree('PROD-001', liar, now, 17);
       else if (late) this.disagree('PROD-003', late, now, 12, 'stale');
     }
@@ -336,7 +340,7 @@ export class World {
 
   source(name, up) {
     const state = up ? 'UP' : null;
-    this.sources[name] = { ...this.sources[name], up, state, since: iso(Date.now()), error: up ? null : 'connection refused' };
+    this.sources[name] = { ...this.sources[name], up, state, since: iso(Date.now() + this.ahead), error: up ? null : `http://127.0.0.1:5005/live: error sending request: connection refused (os error 111): ${name} is started anew by its supervisor within a second` };
     this.emit('source', { name, ...this.sources[name] });
   }
 }

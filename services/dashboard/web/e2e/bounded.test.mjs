@@ -2,8 +2,8 @@
 //
 // The monitor and the voter are fakes that tell 24 hours at speed: every second of votes and of requests, transitions,
 // disagreements and faults as often as in a system that fails four times a minute. Of suspicion, five times a second in
-// truth, one event a second is told, and of the replicas' views one in five seconds, so that a day takes about a minute:
-// what they leave behind is a ring of fixed length and the replaced view, which fill in a minute of the day all the same.
+// truth, one event a second is told, and of the replicas' views one in five seconds, so that a day takes less than a
+// minute: what they leave behind is a ring of fixed length and one view, which are full after minutes of it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -44,22 +44,33 @@ function second(at, n) {
     ]),
   ];
   if (n % 5 === 0) fromMonitor.push(monitor.replicas(n, [0, 0, n % CYCLE < 3 ? 4 : 0]));
-  const fromVoter = [voter.votes(at, { clients: busy, scrubs: 10, agreed: busy + 8, dissenting: n % CYCLE < 3 ? 2 : 0 })];
+  const fromVoter = [
+    voter.votes(at, { clients: busy, scrubs: 10, agreed: busy + 8, dissenting: n % CYCLE < 3 ? 2 : 0 }),
+  ];
   const instance = String(1 + (Math.floor(n / CYCLE) % 3));
   switch (n % CYCLE) {
     case 0:
       fromMonitor.push(monitor.fault(instance, 'incorrect', ms));
-      fromMonitor.push(monitor.transition(ms + 180, instance, 'OFF', 'quarantine', reason(instance), { quarantine_ms: 200 }));
+      fromMonitor.push(
+        monitor.transition(ms + 180, instance, 'OFF', 'quarantine', reason(instance), { quarantine_ms: 200 }),
+      );
       fromMonitor.push(monitor.times(monitor.seq, { ttd_ms: 180 + (n % 50) }));
       fromVoter.push(voter.disagreement(ms, instance, n));
       break;
     case 2:
       fromMonitor.push(monitor.fault(instance, 'incorrect', ms - 2000, ms));
-      fromMonitor.push(monitor.transition(ms + 400, instance, 'OFF', 'probation', { kind: 'quarantine_over', text: 'the quarantine is over' }));
+      fromMonitor.push(
+        monitor.transition(ms + 400, instance, 'OFF', 'probation', {
+          kind: 'quarantine_over',
+          text: 'the quarantine is over',
+        }),
+      );
       fromVoter.push(voter.disagreement(ms, instance, n));
       break;
     case 4:
-      fromMonitor.push(monitor.transition(ms, instance, 'ON', 'on', { kind: 'recovered', text: '5 good checks in a row' }));
+      fromMonitor.push(
+        monitor.transition(ms, instance, 'ON', 'on', { kind: 'recovered', text: '5 good checks in a row' }),
+      );
       fromMonitor.push(monitor.times(monitor.seq - 2, { ttd_ms: 180 + (n % 50), ttr_ms: 4000 }));
       break;
     default:
@@ -68,8 +79,20 @@ function second(at, n) {
 }
 
 function reason(instance) {
-  const clue = (n) => ({ at: new Date().toISOString(), ms_before: n * 40, what: 'error', from: 'voter-svc', count: 1, weight: 1, likelihood: 5.7 });
-  return { kind: 'dissent', text: `instance ${instance} contradicted a quorum about PROD-001`, evidence: [0, 1, 2, 3].map(clue) };
+  const clue = (n) => ({
+    at: new Date().toISOString(),
+    ms_before: n * 40,
+    what: 'error',
+    from: 'voter-svc',
+    count: 1,
+    weight: 1,
+    likelihood: 5.7,
+  });
+  return {
+    kind: 'dissent',
+    text: `instance ${instance} contradicted a quorum about PROD-001`,
+    evidence: [0, 1, 2, 3].map(clue),
+  };
 }
 
 /** In the page: counts the events of its stream by name. */
@@ -88,7 +111,10 @@ function count() {
 test('the memory of the page and of the dashboard is that of an hour', async (t) => {
   const from = Math.floor(Date.now() / 1000) - HOURS * HOUR;
   const dash = await Dash.open(browser, alone.page, { first: count });
-  await until('the page is live', () => dash.data('connection', 'state'), { is: (state) => state === 'live', about: () => alone.log });
+  await until('the page is live', () => dash.data('connection', 'state'), {
+    is: (state) => state === 'live',
+    about: () => alone.log,
+  });
   const cdp = await dash.page.context().newCDPSession(dash.page);
   await cdp.send('Performance.enable');
   await cdp.send('HeapProfiler.enable');
@@ -130,7 +156,12 @@ test('the memory of the page and of the dashboard is that of an hour', async (t)
           const { votes, requests } = window.__tolerancia.state();
           return Math.min(votes.at(-1)?.second ?? 0, requests.at(-1)?.second ?? 0);
         }),
-      { is: (seen) => seen >= last, within: 10_000, every: 1, about: async () => ({ last, page: await dash.seen(), log: alone.log }) },
+      {
+        is: (seen) => seen >= last,
+        within: 10_000,
+        every: 1,
+        about: async () => ({ last, page: await dash.seen(), log: alone.log }),
+      },
     );
     if (n + CHUNK === HOUR) hour = await measure();
   }
@@ -143,13 +174,18 @@ test('the memory of the page and of the dashboard is that of an hour', async (t)
   const counts = await dash.page.evaluate(() => window.counts);
   t.diagnostic(`what the page got: ${JSON.stringify(counts)}`);
   // A browser that falls behind gets a snapshot instead; that would be another test.
-  assert.ok(counts.votes >= 0.9 * HOURS * HOUR, `the page got ${counts.votes} of ${HOURS * HOUR} seconds of votes one by one`);
+  assert.ok(
+    counts.votes >= 0.9 * HOURS * HOUR,
+    `the page got ${counts.votes} of ${HOURS * HOUR} seconds of votes one by one`,
+  );
 
   const full = { suspicion: 60, requests: 900, votes: 300, disagreements: 50, failures: 500, faults: 200 };
-  for (const [name, least] of Object.entries(full)) assert.ok(hour.sizes[name] >= least, `${name} is full after an hour: ${hour.sizes[name]}`);
+  for (const [name, least] of Object.entries(full))
+    assert.ok(hour.sizes[name] >= least, `${name} is full after an hour: ${hour.sizes[name]}`);
   // Suspicion is kept for a minute by the dashboard and by number in the page, so a new snapshot may leave less of it.
   const { suspicion: _, ...lists } = full;
-  for (const name of Object.keys(lists)) assert.equal(day.sizes[name], hour.sizes[name], `${name}: as many as after an hour`);
+  for (const name of Object.keys(lists))
+    assert.equal(day.sizes[name], hour.sizes[name], `${name}: as many as after an hour`);
   assert.ok(day.sizes.suspicion <= 320, `suspicion: ${day.sizes.suspicion}`);
   assert.ok(day.heapMiB <= hour.heapMiB + 2, `the heap of the page: ${hour.heapMiB} MiB, then ${day.heapMiB} MiB`);
   assert.ok(day.nodes <= hour.nodes * 1.05, `the nodes of the page: ${hour.nodes}, then ${day.nodes}`);
@@ -168,7 +204,14 @@ test('a page that comes later gets what is kept, not more', async () => {
   const dash = await Dash.open(browser, alone.page);
   await until('the page is live', () => dash.data('connection', 'state'), { is: (state) => state === 'live' });
   const sizes = await until('the lists are full', () => dash.sizes(), { is: ({ failures }) => failures > 0 });
-  assert.ok(sizes.failures <= 500 && sizes.votes <= 300 && sizes.requests <= 900 && sizes.faults <= 200 && sizes.disagreements <= 50, JSON.stringify(sizes));
+  assert.ok(
+    sizes.failures <= 500 &&
+      sizes.votes <= 300 &&
+      sizes.requests <= 900 &&
+      sizes.faults <= 200 &&
+      sizes.disagreements <= 50,
+    JSON.stringify(sizes),
+  );
   dash.blameless();
   await dash.close();
 });

@@ -48,7 +48,9 @@ async function begin(scenario) {
 }
 
 test('an experiment runs to its verdict, and its progress is shown', async (t) => {
-  const offered = await dash.at('experiment-scenario').evaluate((select) => [...select.options].map(({ value }) => value));
+  const offered = await dash
+    .at('experiment-scenario')
+    .evaluate((select) => [...select.options].map(({ value }) => value));
   assert.deepEqual(offered.filter((name) => ['classic', 'once'].includes(name)).sort(), ['classic', 'once']);
   await begin('once');
   await until('it runs', experiment, { is: (seen) => seen?.running, within: 5000, about: () => dash.seen() });
@@ -121,9 +123,17 @@ test('a second one is stopped from the page, and leaves no fault behind', async 
     body: JSON.stringify({ scenario: 'classic', quick: true }),
   });
   assert.equal(again.status, 409, 'two at a time are refused');
-  await until('a fault is active in its trials', () => dash.active(), { is: (all) => all.length > 0, within: 40_000, every: 10 });
+  await until('a fault is active in its trials', () => dash.active(), {
+    is: (all) => all.length > 0,
+    within: 40_000,
+    every: 10,
+  });
   await dash.at('experiment-stop').click();
-  const ended = await until('it ends', experiment, { is: (seen) => seen && !seen.running, within: 15_000, about: () => dash.seen() });
+  const ended = await until('it ends', experiment, {
+    is: (seen) => seen && !seen.running,
+    within: 15_000,
+    about: () => dash.seen(),
+  });
   assert.notEqual(ended.verdict, 'pass', 'an experiment that was stopped has met nothing');
   await until('no process of it is left', processes, { is: (left) => left.length === 0, within: 5000 });
   await dash.lists([], 5000);

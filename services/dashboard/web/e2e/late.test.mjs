@@ -20,7 +20,10 @@ after(async () => {
 
 test('the rate of a service whose rows come last never dips', async () => {
   const dash = await Dash.open(browser, alone.page);
-  await until('the page is live', () => dash.data('connection', 'state'), { is: (state) => state === 'live', about: () => alone.log });
+  await until('the page is live', () => dash.data('connection', 'state'), {
+    is: (state) => state === 'live',
+    about: () => alone.log,
+  });
   const legend = () => dash.at('client-chart-rate').locator('.legend b').first().innerText();
   const began = Date.now() / 1000;
   // A process tells of a second up to a second after its end, and the monitor up to half a second after that.

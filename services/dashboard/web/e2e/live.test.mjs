@@ -61,9 +61,13 @@ test('votes and the requests of clients are charted', async () => {
     });
   }
   const rate = await alternative('client-chart-rate');
-  const other = await dash.at('client-service').evaluate((select) => [...select.options].find((one) => !one.selected).value);
+  const other = await dash
+    .at('client-service')
+    .evaluate((select) => [...select.options].find((one) => !one.selected).value);
   await dash.choose('client-service', other);
-  await until('the chart is about another service', () => alternative('client-chart-rate'), { is: (text) => text !== rate });
+  await until('the chart is about another service', () => alternative('client-chart-rate'), {
+    is: (text) => text !== rate,
+  });
 });
 
 /** The text that stands for a chart. */
@@ -118,14 +122,19 @@ async function off(t, instance, clicked) {
 
 /** The entry of the history, newer than `newest`, that says how long it took to see that `instance` fails. */
 async function detection(instance, newest) {
-  const state = await until(`the history has an entry about instance ${instance} with a time to detect`, () => dash.state(), {
-    is: ({ failures }) => failures.some((one) => one.seq > newest && one.instance === instance && one.ttd_ms != null),
-    about: async () => (await dash.all('failure')).slice(0, 3),
-  });
+  const state = await until(
+    `the history has an entry about instance ${instance} with a time to detect`,
+    () => dash.state(),
+    {
+      is: ({ failures }) => failures.some((one) => one.seq > newest && one.instance === instance && one.ttd_ms != null),
+      about: async () => (await dash.all('failure')).slice(0, 3),
+    },
+  );
   const entry = state.failures.find((one) => one.seq > newest && one.instance === instance && one.ttd_ms != null);
   // On the page it stands rounded, in ms or in s.
   await until('a row of the history shows a time', () => dash.all('failure'), {
-    is: (rows) => rows.some((row) => row.instance === instance && row.kind === entry.reason.kind && /\d\s*m?s\b/.test(row.text)),
+    is: (rows) =>
+      rows.some((row) => row.instance === instance && row.kind === entry.reason.kind && /\d\s*m?s\b/.test(row.text)),
   });
   return entry;
 }
@@ -139,7 +148,9 @@ async function lie(instance) {
   const item = items.find(({ kind }) => kind === 'dissent');
   assert.match(item.text, /PROD-002/, 'the disagreement names the product');
   const { disagreements } = await dash.state();
-  const told = disagreements.find(({ product, voices }) => product === 'PROD-002' && voices.some(({ standing }) => standing === 'dissents'));
+  const told = disagreements.find(
+    ({ product, voices }) => product === 'PROD-002' && voices.some(({ standing }) => standing === 'dissents'),
+  );
   assert.deepEqual(
     told?.voices.filter(({ standing }) => standing === 'dissents').map((voice) => voice.instance),
     [instance],
@@ -222,7 +233,9 @@ test('where a token is set it is asked for once', async () => {
 
     await dash.at('token-input').fill('open sesame');
     await dash.at('token-ok').click();
-    await until('the dialog closes', async () => !(await dash.at('token-dialog').isVisible()), { about: () => dash.seen() });
+    await until('the dialog closes', async () => !(await dash.at('token-dialog').isVisible()), {
+      about: () => dash.seen(),
+    });
     await dash.becomes('2', 'OFF', SEEN_MS);
 
     await dash.page.reload();
@@ -247,9 +260,14 @@ test('without fault injection there is no form', async () => {
   try {
     await dash.ready();
     assert.equal((await dash.state()).system.injection, false);
-    for (const id of ['fault-form', 'inject', 'clear-all']) assert.equal(await dash.at(id).count(), 0, `there is no ${id}`);
+    for (const id of ['fault-form', 'inject', 'clear-all'])
+      assert.equal(await dash.at(id).count(), 0, `there is no ${id}`);
     const body = JSON.stringify({ instance: '1', fault: 'stale' });
-    const answer = await fetch(`${safe.page}api/faults`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    const answer = await fetch(`${safe.page}api/faults`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
     assert.equal(answer.status, 404, 'and the interface is not there either');
     dash.blameless();
   } finally {

@@ -1,4 +1,5 @@
-// What everybody can use: accessible by the rules of WCAG 2 A and AA, narrow screens, keyboard, two languages, small, fast.
+// What everybody can use: accessible by the rules of WCAG 2 A and AA, on narrow screens, by keyboard, in two languages,
+// small and fast.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
@@ -45,7 +46,9 @@ async function violations(dash) {
     return violations.map(({ id, help, nodes }) => ({
       id,
       help,
-      where: nodes.slice(0, 4).map(({ html, failureSummary }) => `${html.slice(0, 160)} | ${failureSummary.replaceAll(/\s+/g, ' ')}`),
+      where: nodes
+        .slice(0, 4)
+        .map(({ html, failureSummary }) => `${html.slice(0, 160)} | ${failureSummary.replaceAll(/\s+/g, ' ')}`),
       nodes: nodes.length,
     }));
   });
@@ -56,7 +59,9 @@ async function overflow(dash) {
   return dash.page.evaluate(() => {
     const { scrollWidth } = document.documentElement;
     if (scrollWidth <= innerWidth) return null;
-    const wide = [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > innerWidth + 1);
+    const wide = [...document.querySelectorAll('body *')].filter(
+      (one) => one.getBoundingClientRect().right > innerWidth + 1,
+    );
     return { scrollWidth, innerWidth, wide: wide.slice(0, 5).map((one) => one.outerHTML.slice(0, 120)) };
   });
 }
@@ -70,7 +75,10 @@ async function inspect() {
       // The charts are as wide as their boxes a frame later.
       await dash.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
       for (const violation of await violations(dash)) wrong.push({ page: `${name} ${width}`, ...violation });
-      const over = await until(`no horizontal overflow in ${name} ${width}`, () => overflow(dash), { is: (seen) => seen === null, within: 500 }).catch((error) => error.message);
+      const over = await until(`no horizontal overflow in ${name} ${width}`, () => overflow(dash), {
+        is: (seen) => seen === null,
+        within: 500,
+      }).catch((error) => error.message);
       if (over) wrong.push({ page: `${name} ${width}`, over });
     }
     await dash.page.setViewportSize({ width: 1280, height: 900 });
@@ -133,7 +141,11 @@ test('a fault is injected and cleared by keyboard alone', async () => {
         const active = document.activeElement;
         const outline = getComputedStyle(active);
         const visible = outline.outlineStyle !== 'none' || outline.boxShadow !== 'none';
-        return { name: active.dataset?.testid ?? active.localName, there: active.closest(`[data-testid="${id}"]`) !== null, visible };
+        return {
+          name: active.dataset?.testid ?? active.localName,
+          there: active.closest(`[data-testid="${id}"]`) !== null,
+          visible,
+        };
       }, id);
       path.push(here.name);
       if (here.there) {
@@ -146,7 +158,11 @@ test('a fault is injected and cleared by keyboard alone', async () => {
   /** Chooses by letters and arrows, as a list or a group of choices takes them. */
   const pick = async (id, value) => {
     const chosen = () =>
-      dash.at(id).evaluate((element) => (element.matches('select') ? element.value : element.querySelector('input:checked')?.value));
+      dash
+        .at(id)
+        .evaluate((element) =>
+          element.matches('select') ? element.value : element.querySelector('input:checked')?.value,
+        );
     await keyboard.press('Home');
     for (let n = 0; n < 12 && (await chosen()) !== value; n += 1) await keyboard.press('ArrowDown');
     assert.equal(await chosen(), value, `${id} by keyboard`);
@@ -174,8 +190,11 @@ test('a fault is injected and cleared by keyboard alone', async () => {
 test('a reader who wants no motion gets none', async () => {
   const { dash } = pages[0];
   await dash.page.emulateMedia({ reducedMotion: 'reduce' });
-  const moving = await dash.page.evaluate(() =>
-    document.getAnimations().filter((one) => one.playState === 'running' && Number(one.effect?.getComputedTiming().duration) > 1).length,
+  const moving = await dash.page.evaluate(
+    () =>
+      document
+        .getAnimations()
+        .filter((one) => one.playState === 'running' && Number(one.effect?.getComputedTiming().duration) > 1).length,
   );
   assert.equal(moving, 0);
   await dash.page.emulateMedia({ reducedMotion: null });
@@ -209,7 +228,8 @@ test('something is painted within 200 ms', async (t) => {
   const times = [];
   for (let n = 0; n < 5; n += 1) {
     const dash = await Dash.open(browser, system.page);
-    const paint = () => dash.page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null);
+    const paint = () =>
+      dash.page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null);
     times.push(await until('the first paint', paint, { is: (ms) => ms !== null }));
     await dash.close();
   }

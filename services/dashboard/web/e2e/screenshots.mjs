@@ -42,7 +42,11 @@ try {
   };
   const [first] = pages;
   // A minute of life fills the charts.
-  await until('the charts have something to show', () => first.dash.state(), { is: ({ votes }) => votes.length >= 45, within: 90_000, every: 500 });
+  await until('the charts have something to show', () => first.dash.state(), {
+    is: ({ votes }) => votes.length >= 45,
+    within: 90_000,
+    every: 500,
+  });
   await shoot('calm');
   // Something for the history.
   await first.dash.inject('3', 'crash');
@@ -58,7 +62,10 @@ try {
   await system.calm();
   await first.dash.choose('experiment-quick', true);
   await first.dash.at('experiment-start').click();
-  await until('an experiment is in its trials', () => first.dash.state(), { is: ({ experiment }) => experiment?.step === 'trials', within: 40_000 });
+  await until('an experiment is in its trials', () => first.dash.state(), {
+    is: ({ experiment }) => experiment?.step === 'trials',
+    within: 40_000,
+  });
   await shoot('experiment', ({ colorScheme }) => colorScheme === 'light');
   await first.dash.at('experiment-stop').click();
   await until('it ends', () => first.dash.state(), { is: ({ experiment }) => !experiment.running, within: 20_000 });

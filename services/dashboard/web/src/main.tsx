@@ -25,14 +25,13 @@ type Store = typeof store;
 
 function Page() {
   useSlices('system', 'connection');
-  const { injection = true, experiments = true } = store.system ?? {};
-  const layout = `${injection ? '' : ' no-inject'}${experiments ? '' : ' no-experiments'}`;
+  const injection = store.system?.injection ?? true;
   return (
     <>
       <Header />
       <Alarm />
       <Spoken />
-      <main class={`panels${layout}`}>
+      <main class={injection ? 'panels' : 'panels no-inject'}>
         <Glance />
         <Inject />
         <Votes />

@@ -1,6 +1,7 @@
 // When to draw: changes are gathered and drawn once per frame, charts five times a second at most, and nothing while
 // the tab is hidden.
 import { useEffect, useLayoutEffect, useReducer } from 'preact/hooks';
+import { paced } from './pace';
 import type { Slice } from './store/store';
 
 const CHART_MS = 200;
@@ -57,6 +58,19 @@ document.addEventListener('visibilitychange', ask);
 export function useSlices(...slices: Slice[]): void {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   useLayoutEffect(() => watch(slices, false, () => draw(undefined)), []);
+}
+
+/** As `useSlices`, but at most once in `ms`: for what would move under the reader. */
+export function usePaced(ms: number, ...slices: Slice[]): void {
+  const [, draw] = useReducer((n: number) => n + 1, 0);
+  useLayoutEffect(() => {
+    const pace = paced(ms, () => draw(undefined));
+    const stop = watch(slices, false, pace.ask);
+    return () => {
+      stop();
+      pace.stop();
+    };
+  }, []);
 }
 
 /** Calls `draw` when one of these parts has changed, at a chart's pace. Returns how to stop it. */

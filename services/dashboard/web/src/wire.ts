@@ -67,6 +67,7 @@ export interface Transition extends Stamp {
   quarantine_ms?: number | null;
 }
 
+/** Both take the place of what was known; absent is not known. */
 export interface Times {
   seq: number;
   ttd_ms?: number | null;
@@ -138,6 +139,8 @@ export interface Disagreement {
   last: string;
   count: number;
   product: string | null;
+  /** No quorum decided it. Older voters do not say. */
+  no_quorum?: boolean;
   version: number | null;
   stock: Stock | null;
   voices: Voice[];

@@ -22,3 +22,10 @@ test('nearly all is not all', () => {
   assert.equal(formats('en').percent(0.999_999), '99.99%');
   assert.equal(formats('en').percent(1), '100%');
 });
+
+test('what was on another day has its date', () => {
+  const at = (day: number, hour: number, minute = 0) => new Date(2026, 0, day, hour, minute).getTime();
+  const { when } = formats('en');
+  assert.equal(when(at(5, 0, 5), at(5, 23, 55)), '00:05:00');
+  assert.equal(when(at(4, 23, 59), at(5, 0, 1)), 'Jan 4, 23:59');
+});

@@ -96,7 +96,7 @@ export function* second(n: number): Generator<AnyEvent> {
     yield ['times', { seq: n * 10, ttd_ms: 170 }];
     yield ['fault', fault(ms, instance, ms + 500)];
     yield ['transition', transition(n * 10 + 1, ms + 900, instance, 'ON')];
-    yield ['times', { seq: n * 10, ttr_ms: 900 }];
+    yield ['times', { seq: n * 10, ttd_ms: 170, ttr_ms: 900 }];
   }
   // Each twice: the second one takes the place of the first.
   for (const count of [3, 9]) {

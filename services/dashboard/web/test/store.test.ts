@@ -100,18 +100,23 @@ test('a transition that comes late goes to its place and moves no verdict back',
   assert.equal(store.status?.instances[0]?.status, 'ON');
 });
 
-test('times belong to their transition, and a later half keeps the earlier', () => {
+test('times belong to their transition, and what is not told any more is not known', () => {
   const store = begun();
   feed(store, ['transition', transition(1, BEGIN, '1', 'OFF')]);
+  const known = () => [store.failures[0]?.ttd_ms, store.failures[0]?.ttr_ms];
   feed(store, ['times', { seq: 1, ttd_ms: 12.5 }]);
-  feed(store, ['times', { seq: 1, ttr_ms: 900 }]);
+  assert.deepEqual(known(), [12.5, null]);
+  feed(store, ['times', { seq: 1, ttd_ms: 12.5, ttr_ms: 900 }]);
+  assert.deepEqual(known(), [12.5, 900]);
+  feed(store, ['times', { seq: 1, ttd_ms: 3.5 }]);
+  assert.deepEqual(known(), [3.5, null], 'it was another fault');
   feed(store, ['times', { seq: 77, ttd_ms: 1 }]);
-  assert.deepEqual([store.failures[0]?.ttd_ms, store.failures[0]?.ttr_ms], [12.5, 900]);
+  assert.deepEqual(known(), [3.5, null]);
 });
 
 test('a disagreement of a voter that was started anew is another one, though its number is the same', () => {
   const store = begun();
-  const one = { id: 1, last: 'x', count: 1, product: null, version: null, stock: null, voices: [] };
+  const one = { id: 1, last: new Date(BEGIN).toISOString(), count: 1, product: null, version: null, stock: null, voices: [] };
   feed(store, ['disagreement', { ...one, first: 'a' }]);
   feed(store, ['disagreement', { ...one, first: 'b' }]);
   feed(store, ['disagreement', { ...one, first: 'b', count: 2 }]);
@@ -136,6 +141,46 @@ test('a fault is cleared where it stands', () => {
       ['1', false],
     ],
   );
+});
+
+test('of too many faults the oldest that is over goes and an active one stays', () => {
+  const store = begun();
+  feed(store, ['fault', fault(BEGIN, '2', null)]);
+  for (let n = 1; n <= MOST_FAULTS; n += 1) feed(store, ['fault', fault(BEGIN + n, '1', BEGIN + n)]);
+  const began = () => store.faults.map((one) => Date.parse(one.activated_at.at) - BEGIN);
+  assert.deepEqual([began().length, began()[0], began().at(-2), began().at(-1)], [MOST_FAULTS, MOST_FAULTS, 2, 0]);
+  assert.equal(store.faults.at(-1)?.active, true);
+  // One that is told of late goes to its place, and the oldest goes, which may be itself.
+  feed(store, ['fault', fault(BEGIN + 9.5, '3', BEGIN + 9.5)]);
+  assert.deepEqual(began().slice(-3), [4, 3, 0]);
+  feed(store, ['fault', fault(BEGIN + 1, '3', BEGIN + 1)]);
+  assert.deepEqual(began().slice(-3), [4, 3, 0]);
+});
+
+test('disagreements are told by their last vote, lies above lag', () => {
+  const store = begun();
+  const voices = (standing: 'stale' | 'dissents') => [{ instance: '1', answer: 'ok', on: true, standing }];
+  const one = (id: number, standing: 'stale' | 'dissents', ms: number) => ({
+    id,
+    first: new Date(BEGIN + id).toISOString(),
+    last: new Date(BEGIN + ms).toISOString(),
+    count: 1,
+    product: 'P',
+    version: null,
+    stock: null,
+    voices: voices(standing),
+  });
+  const ids = () => store.disagreements.map(({ id }) => id);
+  feed(store, ['disagreement', one(1, 'dissents', 0)]);
+  feed(store, ['disagreement', one(2, 'stale', 1_000)]);
+  feed(store, ['disagreement', one(3, 'stale', 2_000)]);
+  assert.deepEqual(ids(), [1, 3, 2]);
+  feed(store, ['disagreement', one(2, 'stale', 3_000)]);
+  assert.deepEqual(ids(), [1, 2, 3]);
+  feed(store, ['disagreement', one(3, 'stale', 20_000)]);
+  assert.deepEqual(ids(), [3, 2, 1]);
+  feed(store, ['disagreement', one(1, 'dissents', 21_000)]);
+  assert.deepEqual(ids(), [1, 3, 2]);
 });
 
 test('only a real difference moves the clock', () => {

@@ -236,6 +236,32 @@ async fn who_looks_on_hears_of_the_fault_as_it_is_known_and_then_of_the_times() 
 }
 
 #[tokio::test]
+async fn what_is_told_of_an_entry_takes_the_place_of_all_that_was_known_of_it() {
+    let earlier = Place::new();
+    earlier.verdict(1150, Verdict::Off);
+    let transition = earlier.shared.read(|view| view.audit(None, 1)).remove(0).transition;
+    // As a history may hold it, whoever wrote it.
+    let half = tolerancia_store::AuditRow {
+        ttr_ms: Some(2000.0),
+        ..transition.into()
+    };
+    let place = Place::new();
+    place.shared.remember([half], 1150);
+    let (mut auditor, _) = place.auditor();
+    let mut heard = place.live.listen();
+    let active = fault(FaultName::Latency, 1000, None);
+    auditor.report(active.clone());
+    assert_eq!(place.shown(), [(1150, Some(150.0), Some(2000.0))]);
+    assert_eq!(heard(), Some(MonitorEvent::Fault(active)));
+    let times = live::Times {
+        seq: 1150,
+        ttd_ms: Some(150.0),
+        ttr_ms: Some(2000.0),
+    };
+    assert_eq!(heard(), Some(MonitorEvent::Times(times)));
+}
+
+#[tokio::test]
 async fn another_instance_and_an_unknown_fault_change_nothing() {
     let place = Place::new();
     let (mut auditor, _) = place.auditor();

@@ -1,6 +1,6 @@
-//! The newest disagreements. Those that are alike are one, and no more is told of them than people can follow.
+//! The newest disagreements. Those that are alike are one, and no more is told of them than people can follow. Lies are
+//! what people must not miss: lags and votes without a quorum make room for them, and none goes before it was told.
 
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use tolerancia_core::ProductId;
@@ -21,6 +21,10 @@ const MOST_TOLD: usize = 20;
 const MOST_WRITTEN: u32 = 400;
 /// Besides them, per second, votes that are like none that is kept: one that never ends must not hide the others.
 const MOST_NEW: u32 = 100;
+/// Besides all these, per second, lies that are like none that is kept: lags without end must not hide them.
+const MOST_NEW_LIES: u32 = 100;
+/// A lie that was told stays for so long, in nanoseconds, so that the streams find it.
+const FOUND: u64 = SECOND;
 
 /// The disagreements that are kept. All times are of one monotonic clock, in nanoseconds.
 #[derive(Debug, Default)]
@@ -32,6 +36,17 @@ pub(super) struct Disagreements {
     /// When was told, at most [`MOST_TOLD`] times.
     told: VecDeque<u64>,
     written: Written,
+}
+
+/// What those that are alike have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind<'a> {
+    /// The product, if it is about one.
+    pub product: Option<&'a ProductId>,
+    /// How each replica stands, in the order of their numbers.
+    pub standings: &'a [Standing],
+    /// No quorum decided everything that was voted on.
+    pub no_quorum: bool,
 }
 
 #[derive(Debug)]
@@ -53,20 +68,11 @@ struct Written {
 }
 
 impl Disagreements {
-    /// A vote about `product` ended at `at` with these standings, in the order of the replicas' numbers. When there are
-    /// too many, `details` is not called. Says whether there is now something to tell where there was nothing before.
-    pub(super) fn note(
-        &mut self,
-        at: Stamp,
-        product: Option<&ProductId>,
-        standings: &[Standing],
-        details: impl FnOnce() -> Details,
-    ) -> bool {
+    /// A vote of this kind ended at `at`. When there are too many, `details` is not called. Says whether there is now
+    /// something to tell where there was nothing before.
+    pub(super) fn note(&mut self, at: Stamp, kind: Kind<'_>, details: impl FnOnce() -> Details) -> bool {
         let now_ns = at.mono_ns;
-        let known = self
-            .kept
-            .iter_mut()
-            .find(|entry| entry.is_like(product, standings, now_ns));
+        let known = self.kept.iter_mut().find(|entry| entry.is_like(kind, now_ns));
         if let Some(entry) = known {
             entry.last_ns = now_ns;
             entry.now.last = at.at;
@@ -79,17 +85,19 @@ impl Disagreements {
             entry.due_ns.get_or_insert(turn_ns);
             return is_news;
         }
-        if !self.written.one_more(now_ns, MOST_WRITTEN + MOST_NEW) {
+        let is_lie = kind.standings.contains(&Standing::Dissents);
+        let most = MOST_WRITTEN + MOST_NEW + if is_lie { MOST_NEW_LIES } else { 0 };
+        if !self.written.one_more(now_ns, most) || !self.make_room(now_ns) {
             return false;
         }
-        self.make_room();
         self.ids += 1;
         let mut now = Disagreement {
             id: self.ids,
             first: at.at,
             last: at.at,
             count: 1,
-            product: product.cloned(),
+            product: kind.product.cloned(),
+            no_quorum: kind.no_quorum,
             version: None,
             stock: None,
             voices: Vec::new(),
@@ -158,23 +166,41 @@ impl Disagreements {
         Some((index, due_ns.max(room_ns)))
     }
 
-    /// Leaves out the one that has been at peace for longest.
-    fn make_room(&mut self) {
-        let peace = |(index, entry): (usize, &Entry)| (Reverse(entry.last_ns), Reverse(index));
-        if self.kept.len() == KEPT_DISAGREEMENTS
-            && let Some((_, Reverse(index))) = self.kept.iter().enumerate().map(peace).max()
-        {
-            self.kept.remove(index);
+    /// Says whether there is room for one more, for which another may have to go: a lag before a loss of the quorum, a
+    /// lie last, and of those the one that has been at peace for longest. There is none while all are lies that nobody
+    /// may have heard of: they come first, and the next one finds room as they are told.
+    fn make_room(&mut self, now_ns: u64) -> bool {
+        if self.kept.len() < KEPT_DISAGREEMENTS {
+            return true;
         }
+        let entries = self.kept.iter().enumerate();
+        let spare = entries.filter(|(_, entry)| !entry.is_lie() || entry.was_heard(now_ns));
+        let worth = |(index, entry): &(usize, &Entry)| (entry.is_lie(), entry.now.no_quorum, entry.last_ns, *index);
+        let least = spare.min_by_key(worth).map(|(index, _)| index);
+        least.is_some_and(|index| self.kept.remove(index).is_some())
     }
 }
 
 impl Entry {
-    fn is_like(&self, product: Option<&ProductId>, standings: &[Standing], now_ns: u64) -> bool {
-        let known = self.now.voices.iter().map(|voice| voice.standing);
+    fn is_like(&self, kind: Kind<'_>, now_ns: u64) -> bool {
         now_ns.saturating_sub(self.last_ns) < PEACE
-            && self.now.product.as_ref() == product
-            && known.eq(standings.iter().copied())
+            && self.now.product.as_ref() == kind.product
+            && self.now.no_quorum == kind.no_quorum
+            && self.standings().eq(kind.standings.iter().copied())
+    }
+
+    fn is_lie(&self) -> bool {
+        self.standings().any(|standing| standing == Standing::Dissents)
+    }
+
+    /// Whether it was told, and long enough ago for those who watch to have it.
+    fn was_heard(&self, now_ns: u64) -> bool {
+        self.told_ns
+            .is_some_and(|told_ns| now_ns.saturating_sub(told_ns) >= FOUND)
+    }
+
+    fn standings(&self) -> impl Iterator<Item = Standing> {
+        self.now.voices.iter().map(|voice| voice.standing)
     }
 }
 

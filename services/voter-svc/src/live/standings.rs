@@ -5,6 +5,7 @@ use tolerancia_core::ledger::Versioned;
 use tolerancia_core::{ProductId, ReplicaId};
 use tolerancia_wire::live::{Standing, Voice};
 
+use super::disagreements::Kind;
 use crate::round::{Round, Seat};
 use crate::subject::{self, Subject};
 use crate::voter::Purpose;
@@ -61,7 +62,7 @@ pub(super) struct Dispute<'a, S> {
     round: &'a Round<S>,
     about: Option<(&'a ProductId, &'a Ballot)>,
     /// How each replica stands, in the order of their numbers.
-    pub standings: Vec<Standing>,
+    standings: Vec<Standing>,
 }
 
 /// What is told of a disagreement besides who and when.
@@ -97,9 +98,13 @@ impl<'a, S: Subject> Dispute<'a, S> {
         }
     }
 
-    /// The product, if it is about one.
-    pub(super) fn product(&self) -> Option<&'a ProductId> {
-        self.about.map(|(product, _)| product)
+    /// What others must have in common with it to be like it.
+    pub(super) fn kind(&self) -> Kind<'_> {
+        Kind {
+            product: self.about.map(|(product, _)| product),
+            standings: &self.standings,
+            no_quorum: self.round.lacks_quorum(),
+        }
     }
 
     /// All that is told of it.

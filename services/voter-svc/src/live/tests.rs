@@ -36,6 +36,36 @@ fn told(events: &[VoterEvent]) -> (Lost, Told) {
 }
 
 #[test]
+fn a_vote_in_which_all_agree_waits_for_nobody_who_reads() {
+    let timeout = Duration::from_millis(300);
+    let seats = ReplicaId::all(3).map(|id| Seat::new(id, true, true, timeout)).collect();
+    let mut round = Round::new(ProductVote::new("A".parse().unwrap(), 3), seats, timeout);
+    for id in ReplicaId::all(3) {
+        let body = format!(
+            r#"{{"product_id":"A","instance":"{id}","partition":0,"applied":8,
+                "versions":[{{"version":7,"available":10,"reserved":0}}]}}"#
+        );
+        round.answer(
+            Duration::ZERO,
+            id,
+            &id.to_string(),
+            &Outcome::Answer { status: 200, body },
+        );
+    }
+    let live = Arc::new(Live::default());
+    let board = live.board();
+    let (done, ended) = std::sync::mpsc::channel();
+    let voter = Arc::clone(&live);
+    std::thread::spawn(move || {
+        voter.concluded(Purpose::Client, &round, &[]);
+        let _ = done.send(voter.tally.take());
+    });
+    let counted = ended.recv_timeout(Duration::from_secs(30)).unwrap();
+    drop(board);
+    assert_eq!((counted.clients, counted.agreed), (1, 1));
+}
+
+#[test]
 fn a_stream_begins_with_what_is_kept_and_goes_on_with_what_is_new() {
     let live = Live::default();
     live.concluded(Purpose::Client, &lost("A"), &[]);

@@ -83,7 +83,7 @@ fn follow(url: &str, silence: Duration) -> (mpsc::UnboundedReceiver<i64>, Hub, C
     let (hub, stop) = (Hub::new(), CancellationToken::new());
     let (sender, heard) = mpsc::unbounded_channel();
     let teller = Arc::new(Teller::new(hub.clone(), "voter-svc", true));
-    let follower = Follower::new(url, silence, teller, Heard(sender));
+    let follower = Follower::new(super::super::VOTER, url, silence, teller, Heard(sender));
     tokio::spawn(follower.run(stop.clone()));
     (heard, hub, stop)
 }
@@ -156,4 +156,18 @@ async fn who_does_not_greet_is_none_of_ours() {
     until(&hub, false, "404").await;
     let (_heard, hub, _stop) = follow("http://127.0.0.1:1", LONG);
     until(&hub, false, "refused").await;
+}
+
+#[tokio::test]
+async fn another_service_is_not_taken_for_this_one() {
+    let hello = HELLO.replace("voter-svc", "monitor-svc");
+    let (url, _ids) = service(vec![hello + &votes(5) + "…"]).await;
+    let (mut heard, hub, _stop) = follow(&url, LONG);
+    until(
+        &hub,
+        false,
+        &format!("{url} is monitor-svc, not voter-svc: check VOTER_URL"),
+    )
+    .await;
+    assert!(heard.try_recv().is_err());
 }

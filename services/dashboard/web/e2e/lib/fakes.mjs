@@ -13,7 +13,14 @@ class Service {
     this.name = name;
     this.listeners = new Set();
     this.routes = {
-      '/health': () => ({ status: 'UP', service: name, instance: '1', pid: process.pid, version: VERSION, uptime_s: 1 }),
+      '/health': () => ({
+        status: 'UP',
+        service: name,
+        instance: '1',
+        pid: process.pid,
+        version: VERSION,
+        uptime_s: 1,
+      }),
     };
     this.asked = [];
     this.server = createServer((request, answer) => this.#serve(request, answer));
@@ -44,7 +51,9 @@ class Service {
     }
     const route = this.routes[pathname];
     answer.writeHead(route ? 200 : 404, { 'content-type': 'application/json' });
-    answer.end(JSON.stringify(route ? route() : { type: 'about:blank', title: 'Not Found', status: 404, detail: pathname }));
+    answer.end(
+      JSON.stringify(route ? route() : { type: 'about:blank', title: 'Not Found', status: 404, detail: pathname }),
+    );
   }
 
   /** Tells all listeners these events, each `[event, data, id?]`; returns when the kernel has them. */
@@ -102,7 +111,18 @@ export class Monitor extends Service {
     this.instances[at] = { ...this.instances[at], status: to, phase, reason, since: stamp(ms) };
     this.seq += 1;
     const lost = this.status().quorum_lost;
-    const data = { seq: this.seq, ...stamp(ms), service: 'inventory-svc', instance, from, to, phase, reason, quorum_lost: lost, ...more };
+    const data = {
+      seq: this.seq,
+      ...stamp(ms),
+      service: 'inventory-svc',
+      instance,
+      from,
+      to,
+      phase,
+      reason,
+      quorum_lost: lost,
+      ...more,
+    };
     this.failures = [data, ...this.failures.slice(0, 499)];
     return ['transition', data, this.seq];
   }
@@ -119,12 +139,28 @@ export class Monitor extends Service {
   }
 
   replicas(applied, lag) {
-    const one = (n) => ({ instance: String(n + 1), health: 'UP', pid: 1001 + n, applied, lag: lag[n], check_ms: 0.4 + 0.1 * n });
+    const one = (n) => ({
+      instance: String(n + 1),
+      health: 'UP',
+      pid: 1001 + n,
+      applied,
+      lag: lag[n],
+      check_ms: 0.4 + 0.1 * n,
+    });
     return ['replicas', [0, 1, 2].map(one)];
   }
 
   requests(second, counts) {
-    const row = ([service, count, failed, p50]) => ({ second, service, count, failed, p50_us: p50, p95_us: p50 * 3, p99_us: p50 * 5, max_us: p50 * 9 });
+    const row = ([service, count, failed, p50]) => ({
+      second,
+      service,
+      count,
+      failed,
+      p50_us: p50,
+      p95_us: p50 * 3,
+      p99_us: p50 * 5,
+      max_us: p50 * 9,
+    });
     return ['requests', counts.map(row)];
   }
 

@@ -33,7 +33,8 @@ export async function launch() {
 }
 
 /** What Chromium itself writes to the console when an answer is an error or there is none. */
-export const REFUSED = /^Failed to load resource: .*(ERR_CONNECTION_|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_SOCKET_)/;
+export const REFUSED =
+  /^Failed to load resource: .*(ERR_CONNECTION_|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_SOCKET_)/;
 /** The same for an answer with a status that is an error. */
 export const answered = (status) => new RegExp(`^Failed to load resource: .* status of ${status}`);
 
@@ -45,7 +46,11 @@ export class Dash {
    *   first?: () => void}} [how] `allow`: lines of the console that belong to the test; `first`: runs in the page before
    *   its own scripts
    */
-  static async open(browser, url, { locale = 'en-US', colorScheme = 'light', width = 1280, height = 900, allow = [], first } = {}) {
+  static async open(
+    browser,
+    url,
+    { locale = 'en-US', colorScheme = 'light', width = 1280, height = 900, allow = [], first } = {},
+  ) {
     const context = await browser.newContext({ locale, colorScheme, viewport: { width, height } });
     if (first) await context.addInitScript(first);
     const dash = new Dash(await context.newPage(), new URL(url), allow);
@@ -69,7 +74,8 @@ export class Dash {
 
   #record(kind, text) {
     // A page that complains without end must not fill the memory of the test.
-    if (this.console.length < 100 && !this.allow.some((known) => known.test(text))) this.console.push(`${kind}: ${text}`);
+    if (this.console.length < 100 && !this.allow.some((known) => known.test(text)))
+      this.console.push(`${kind}: ${text}`);
   }
 
   /** An element by its `data-testid`, and by further attributes: `at('active-fault', { instance: '1' })`. */
@@ -142,7 +148,8 @@ export class Dash {
   /** What the page shows, in short: for messages. */
   async seen() {
     const sources = {};
-    for (const name of ['monitor-svc', 'voter-svc', 'orders-svc']) sources[name] = await this.data(`source-${name}`, 'state');
+    for (const name of ['monitor-svc', 'voter-svc', 'orders-svc'])
+      sources[name] = await this.data(`source-${name}`, 'state');
     const texts = async (id) => (await this.all(id)).map(({ text }) => text.replaceAll(/\s+/g, ' '));
     return {
       connection: await this.data('connection', 'state'),

@@ -9,10 +9,9 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const MARK = 'TOLERANCIA_E2E';
-const root = fileURLToPath(new URL('../../../../../', import.meta.url));
 
 /** The repository. */
-export { root };
+export const root = fileURLToPath(new URL('../../../../../', import.meta.url));
 
 /** The program under test. */
 export const program = resolve(process.env.TOLERANCIA_BIN || join(root, 'target/debug/tolerancia'));
@@ -21,8 +20,10 @@ if (!existsSync(program)) {
 }
 
 /** Variables that say how a system is to be: the tests decide that, not who runs them. */
-const OURS =
-  /^(KAFKA_|FAULT_|DETECTOR|LATE_|[A-Z]+_URLS?$|DATA_DIR$|BASE_PORT$|REPLICAS$|SERVICE_NAME$|INSTANCE_ID$|BIND$|PORT$|RESULTS_DIR$|SCENARIOS_DIR$|EXPERIMENTS$|DASHBOARD|LOG_FORMAT$)/;
+const OURS = new RegExp(
+  '^(KAFKA_.*|FAULT_.*|DASHBOARD.*|DETECTOR.*|LATE_.*|[A-Z]+_URLS?|DATA_DIR|BASE_PORT|REPLICAS|SERVICE_NAME|' +
+    'INSTANCE_ID|BIND|PORT|RESULTS_DIR|SCENARIOS_DIR|EXPERIMENTS|LOG_FORMAT)$',
+);
 
 const dirs = new Set();
 

@@ -1,13 +1,21 @@
 // A system of the test's own: `tolerancia up` with everything that belongs to it.
 import assert from 'node:assert/strict';
-import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
+import { closeSync, createWriteStream, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { directory, ended, freeBase, marked, must, remove, start } from './processes.mjs';
 import { until } from './wait.mjs';
 
 /** Place of each service after the base port, with three replicas. */
-const PLACE = { 'inventory-svc/1': 0, 'inventory-svc/2': 1, 'inventory-svc/3': 2, 'monitor-svc': 3, 'voter-svc': 4, 'orders-svc': 5, dashboard: 6 };
+const PLACE = {
+  'inventory-svc/1': 0,
+  'inventory-svc/2': 1,
+  'inventory-svc/3': 2,
+  'monitor-svc': 3,
+  'voter-svc': 4,
+  'orders-svc': 5,
+  dashboard: 6,
+};
 
 export class System {
   /**
@@ -112,13 +120,17 @@ export class System {
   /** Lets clients ask, until the end of the system at the latest. */
   load({ rps = 30, duration = 60 } = {}) {
     const args = ['load', 'both', '--rps', String(rps), '--duration', String(duration)];
-    const child = start(args, { dir: this.dir, env: this.env, stdio: 'ignore' });
+    const log = openSync(join(this.dir, 'load.log'), 'a');
+    const child = start(args, { dir: this.dir, env: this.env, stdio: ['ignore', log, log] });
+    closeSync(log);
     this.loads.push(child);
     return child;
   }
 
   /** Stops it in order, and checks that nothing is left. */
   async down() {
+    const early = this.loads.filter((child) => (child.exitCode ?? child.signalCode ?? 0) !== 0);
+    const why = early.length > 0 ? readFileSync(join(this.dir, 'load.log'), 'utf8') : '';
     for (const child of this.loads) {
       child.kill('SIGKILL');
       await ended(child);
@@ -131,5 +143,6 @@ export class System {
     if (!process.env.KEEP) remove(this.dir);
     assert.equal(code, 0, `the system did not end well:\n${log}`);
     assert.deepEqual(left, [], 'processes that outlived the system');
+    assert.equal(why, '', 'the clients ended early');
   }
 }

@@ -15,11 +15,13 @@ export interface Line {
   fill?: string;
   /** How its value reads in the legend and in words. */
   tell: (value: number) => string;
+  /** Told, not drawn. */
+  hidden?: boolean;
 }
 
 export interface ChartProps {
   testid: string;
-  /** What the chart shows, in words. */
+  /** What the chart shows, in words; with another name it shows something else. */
   name: string;
   slices: Slice[];
   lines: Line[];
@@ -68,14 +70,17 @@ export function Chart(props: ChartProps) {
     // Lines are part of the plot itself: others are another plot.
   }, [props.lines.map((line) => line.label).join()]);
 
-  useEffect(
-    () =>
-      watchSlow(props.slices, () => {
-        plot.current?.setData(latest.current.data());
-        redraw();
-      }),
-    [],
-  );
+  const show = () => {
+    plot.current?.setData(latest.current.data());
+    redraw();
+  };
+  useLayoutEffect(() => {
+    // At once, whether or not anything comes that is to be drawn.
+    words.current = { at: 0, text: '' };
+    show();
+  }, [props.name]);
+
+  useEffect(() => watchSlow(props.slices, show), []);
 
   const hover = plot.current?.cursor.idx;
   const index = hover ?? lastIndex(data);
@@ -95,7 +100,7 @@ export function Chart(props: ChartProps) {
       <ul class="legend" aria-hidden="true">
         {told.map(({ line, text }) => (
           <li key={line.label}>
-            <Swatch look={line.look} />
+            {!line.hidden && <Swatch look={line.look} />}
             <span>{line.label}</span>
             <b>{text}</b>
           </li>
@@ -194,6 +199,7 @@ function options(latest: { current: ChartProps }, width: number, moved: () => vo
           label: line.label,
           stroke: () => colour(line.look.colour),
           width: line.width ?? 1.75,
+          show: !line.hidden,
           dash: line.look.dash,
           points: { show: false },
         };

@@ -46,6 +46,7 @@ export interface Words {
     stale: string;
     missing: string;
     noQuorum: string;
+    total: string;
   };
   disagreements: {
     title: string;
@@ -55,6 +56,7 @@ export interface Words {
     allProducts: string;
     decided: string;
     undecided: string;
+    notAll: string;
     decidedNothing: string;
     stock: (available: string, reserved: string) => string;
     version: (n: string) => string;
@@ -121,6 +123,7 @@ export interface Words {
   experiments: {
     title: string;
     scenario: string;
+    more: string;
     quick: string;
     quickHint: string;
     trials: string;
@@ -212,11 +215,12 @@ export const en: Words = {
   },
   votes: {
     title: 'Votes per second',
-    agreed: 'agreed',
+    agreed: 'all agree',
     dissenting: 'dissenting',
     stale: 'stale',
     missing: 'missing',
     noQuorum: 'no quorum',
+    total: 'total',
   },
   disagreements: {
     title: 'Last disagreements',
@@ -226,6 +230,7 @@ export const en: Words = {
     allProducts: 'all products',
     decided: 'Decided',
     undecided: 'Nothing was decided.',
+    notAll: 'Not all products were decided.',
     decidedNothing: 'there is no such product',
     stock: (available, reserved) => `${available} available, ${reserved} reserved`,
     version: (n) => `version ${n}`,
@@ -319,6 +324,7 @@ export const en: Words = {
   experiments: {
     title: 'Experiments',
     scenario: 'Scenario',
+    more: 'More',
     quick: 'Quick',
     quickHint: 'three trials, short baseline',
     trials: 'Trials',

@@ -56,11 +56,12 @@ export const es: Words = {
   },
   votes: {
     title: 'Votaciones por segundo',
-    agreed: 'de acuerdo',
+    agreed: 'todas de acuerdo',
     dissenting: 'con disidencia',
     stale: 'con retraso',
     missing: 'con ausencia',
     noQuorum: 'sin quórum',
+    total: 'total',
   },
   disagreements: {
     title: 'Últimos desacuerdos',
@@ -70,6 +71,7 @@ export const es: Words = {
     allProducts: 'todos los productos',
     decided: 'Se decidió',
     undecided: 'No se decidió nada.',
+    notAll: 'No se decidieron todos los productos.',
     decidedNothing: 'ese producto no existe',
     stock: (available, reserved) => `${available} disponibles, ${reserved} reservadas`,
     version: (n) => `versión ${n}`,
@@ -163,6 +165,7 @@ export const es: Words = {
   experiments: {
     title: 'Experimentos',
     scenario: 'Escenario',
+    more: 'Más',
     quick: 'Rápido',
     quickHint: 'tres ensayos y poca línea base',
     trials: 'Ensayos',

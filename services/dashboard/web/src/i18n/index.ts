@@ -25,7 +25,7 @@ export interface Formats {
   time(ms: number): string;
   minute(ms: number): string;
   dateTime(ms: number): string;
-  /** The time, or day and time of what is older than half a day before `now`. */
+  /** The time, or day and time of what was on another day than `now`. */
   when(ms: number, now: number): string;
   /** `3 min 20 s` */
   duration(seconds: number): string;
@@ -54,6 +54,7 @@ export function formats(tag: string): Formats {
   const units = { day: unit('day'), hour: unit('hour'), minute: unit('minute') };
   // "sec" is no unit symbol; "s" is, in every language.
   const seconds = (n: number) => `${ints.format(n)} s`;
+  const day = (ms: number) => new Date(ms).toDateString();
   const number = (n: number, digits: number) => (numbers[digits] ?? ints).format(n);
   return {
     int: (n) => ints.format(n),
@@ -64,7 +65,7 @@ export function formats(tag: string): Formats {
     time: (ms) => time.format(ms),
     minute: (ms) => minute.format(ms),
     dateTime: (ms) => dateTime.format(ms),
-    when: (ms, now) => (now - ms > 43_200_000 ? dateTime : time).format(ms),
+    when: (ms, now) => (day(ms) === day(now) ? time : dateTime).format(ms),
     duration: (all) => {
       const whole = Math.max(0, Math.floor(all));
       const [d, h, m, s] = [

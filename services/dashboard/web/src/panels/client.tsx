@@ -1,13 +1,12 @@
 // What clients see: how much, how well, how fast.
 import { useRef, useState } from 'preact/hooks';
-import type uPlot from 'uplot';
-import { serverNow, staleSince, store } from '../app';
+import { dataNow, store } from '../app';
 import { Chart, type Line } from '../charts/chart';
 import { format, t } from '../i18n';
 import { useSlices } from '../schedule';
+import { figures, latency, rate } from '../store/series';
 import { CLIENT_SERVICES, type ClientService, WINDOW_S } from '../store/store';
 import { Panel } from '../ui/panel';
-import type { RequestsSecond } from '../wire';
 
 const count = (n: number) => t.client.perSecond(format.int(n));
 const RATE: Line[] = [
@@ -19,17 +18,12 @@ const LATENCY: Line[] = [
   { label: 'p95', look: { colour: '--series-2', dash: [7, 3] }, tell: format.ms },
   { label: 'p99', look: { colour: '--series-4', dash: [2, 2.5] }, tell: format.ms },
 ];
-/**
- * Rows of the last seconds may still grow; they are shown when they are whole. A process tells of a second up to a second
- * after its end, the monitor gathers for half a second more: with less, the newest second would dip to 0 until it comes.
- */
-const SETTLE_S = 3;
 
 export function Client() {
   const [service, setService] = useState<ClientService>('voter-svc');
   const chosen = useRef(service);
   chosen.current = service;
-  const end = () => (staleSince('monitor-svc') ?? serverNow()) / 1_000;
+  const end = () => dataNow('requests') / 1_000;
   return (
     <Panel
       id="client"
@@ -63,7 +57,7 @@ export function Client() {
           slices={['requests', 'faults', 'connection', 'sources', 'clock']}
           lines={RATE}
           height={150}
-          data={() => rate(chosen.current)}
+          data={() => rate(store.requests, chosen.current, dataNow('requests'))}
           end={end}
           span={WINDOW_S}
           yRange={(_min, max) => [0, Math.max(10, (max || 0) * 1.25)]}
@@ -79,7 +73,7 @@ export function Client() {
           slices={['requests', 'faults', 'connection', 'sources', 'clock']}
           lines={LATENCY}
           height={180}
-          data={() => latency(chosen.current)}
+          data={() => latency(store.requests, chosen.current, dataNow('requests'))}
           end={end}
           span={WINDOW_S}
           log
@@ -99,44 +93,12 @@ function decades(min: number, max: number): [number, number] {
   return [10 ** low, 10 ** Math.max(low + 2, Math.ceil(Math.log10(max)))];
 }
 
-function seconds(): number[] {
-  const last = Math.floor((staleSince('monitor-svc') ?? serverNow()) / 1_000) - SETTLE_S;
-  return Array.from({ length: WINDOW_S }, (_, n) => last - WINDOW_S + 1 + n);
-}
-
-function rate(service: ClientService): uPlot.AlignedData {
-  const all = seconds();
-  // A second of which nothing is known of any service is no second without requests.
-  const value = (second: number, of: (row: RequestsSecond) => number) => {
-    const row = store.requests[service].at(second);
-    if (row) return of(row);
-    return CLIENT_SERVICES.some((name) => store.requests[name].at(second)) ? 0 : null;
-  };
-  return [all, all.map((s) => value(s, (row) => row.count)), all.map((s) => value(s, (row) => row.failed))];
-}
-
-function latency(service: ClientService): uPlot.AlignedData {
-  const all = seconds();
-  const rows = all.map((second) => store.requests[service].at(second));
-  const column = (of: (row: RequestsSecond) => number) =>
-    rows.map((row) => (row && row.count > 0 ? Math.max(of(row), 1) / 1_000 : null));
-  return [all, column((row) => row.p50_us), column((row) => row.p95_us), column((row) => row.p99_us)];
-}
-
 /** The newest whole second in large, and the success of five minutes. */
 function Figures({ service }: { service: ClientService }) {
-  useSlices('requests', 'clock');
-  const rows = store.requests[service].toArray();
-  let all = 0;
-  let failed = 0;
-  for (const row of rows) {
-    all += row.count;
-    failed += row.failed;
-  }
-  const last = Math.floor((staleSince('monitor-svc') ?? serverNow()) / 1_000) - SETTLE_S;
-  const row = rows.findLast((one) => one.second <= last && one.second > last - 5);
+  useSlices('requests', 'clock', 'sources', 'connection');
+  const { row, all, failed } = figures(store.requests[service], dataNow('requests'));
   const ms = (us: number | undefined) => (us === undefined ? t.none : format.ms(us / 1_000));
-  const figures = [
+  const shown = [
     { name: t.client.rate, about: t.client.last, text: row ? t.client.perSecond(format.int(row.count)) : t.none },
     {
       name: t.client.success,
@@ -150,7 +112,7 @@ function Figures({ service }: { service: ClientService }) {
   ];
   return (
     <dl class="figures">
-      {figures.map(({ name, about, text, bad }) => (
+      {shown.map(({ name, about, text, bad }) => (
         <div key={name} title={`${name}, ${about}`}>
           <dt>{name}</dt>
           <dd class={bad ? 'bad' : ''}>{text}</dd>

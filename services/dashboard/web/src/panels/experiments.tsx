@@ -2,19 +2,19 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type NewExperiment, startExperiment, stopExperiment } from '../api';
 import { store } from '../app';
-import { format, t } from '../i18n';
+import { format, lang, t } from '../i18n';
 import { useSlices } from '../schedule';
+import { beginning } from '../text';
 import { attempt } from '../ui/message-state';
 import { Panel } from '../ui/panel';
 import type { ExperimentState, Folder } from '../wire';
 
 export function Experiments() {
   useSlices('system', 'experiment', 'folders');
-  if (!store.system?.experiments) return null;
   const running = store.experiment?.running ?? false;
   return (
     <Panel id="experiments" title={t.experiments.title}>
-      {store.system.injection && !running && <Form />}
+      {store.system?.experiments && !running && <Form />}
       {store.experiment && <Progress of={store.experiment} />}
       <Results />
     </Panel>
@@ -60,11 +60,7 @@ function Form() {
           ))}
         </select>
       </label>
-      {about && (
-        <p class="hint full about" id="scenario-about" lang="en">
-          {about}
-        </p>
-      )}
+      {about && <About key={scenario} text={about} />}
       <label>
         {t.experiments.trials}
         <input
@@ -111,6 +107,22 @@ function Form() {
   );
 }
 
+/** What a scenario is: its first sentence, and the rest for who asks. */
+function About({ text }: { text: string }) {
+  const [first, rest] = beginning(text);
+  return (
+    <div class="hint full" lang="en">
+      <p id="scenario-about">{first}</p>
+      {rest && (
+        <details data-testid="scenario-more">
+          <summary lang={lang}>{t.experiments.more}</summary>
+          <p>{rest}</p>
+        </details>
+      )}
+    </div>
+  );
+}
+
 function Progress({ of }: { of: ExperimentState }) {
   const [stopping, setStopping] = useState(false);
   const state = useRef<HTMLParagraphElement>(null);
@@ -137,7 +149,7 @@ function Progress({ of }: { of: ExperimentState }) {
           {!of.running && <Outcome of={of} />}
           <small>{details.join(' · ')}</small>
         </p>
-        {of.running && store.system?.injection && (
+        {of.running && store.system?.experiments && (
           <button type="button" data-testid="experiment-stop" aria-disabled={stopping} onClick={() => void stop()}>
             {stopping ? t.experiments.stopping : t.experiments.stop}
           </button>

@@ -1,9 +1,10 @@
 // The verdict on each instance: which, since when, why.
 import { instanceLook } from '../charts/theme';
 import { Swatch } from '../charts/chart';
-import { serverNow, staleSince, store } from '../app';
+import { dataNow, serverNow, store } from '../app';
 import { format, t } from '../i18n';
 import { useSecond, useSlices } from '../schedule';
+import { reasonOf } from '../store/reason';
 import type { InstanceStatus, Reason } from '../wire';
 import { Panel, VerdictMark } from '../ui/panel';
 import { SuspicionChart } from './suspicion';
@@ -33,8 +34,9 @@ export function Glance() {
 }
 
 function Instance({ of }: { of: InstanceStatus }) {
-  useSlices('replicas', 'faults', 'suspicion');
+  useSlices('replicas', 'faults', 'suspicion', 'failures');
   const n = of.instance;
+  const reason = reasonOf(of, store.failures);
   const view = store.replicas.find((one) => one.instance === n);
   const catching = view?.health === 'CATCHING_UP';
   const silent = view !== undefined && view.health === null;
@@ -61,8 +63,8 @@ function Instance({ of }: { of: InstanceStatus }) {
       <p class="since">
         {t.glance.since(format.when(Date.parse(of.since.at), serverNow()))} · <Ago at={Date.parse(of.since.at)} />
       </p>
-      <p class="reason" data-testid={`instance-${n}-reason`} data-kind={of.reason.kind}>
-        {t.glance.reason[of.reason.kind]}
+      <p class="reason" data-testid={`instance-${n}-reason`} data-kind={reason.kind}>
+        {t.glance.reason[reason.kind]}
       </p>
       {active.length > 0 && (
         <p class="chips">
@@ -93,7 +95,7 @@ function Instance({ of }: { of: InstanceStatus }) {
           <dd>{level(n)}</dd>
         </div>
       </dl>
-      <Evidence reason={of.reason} />
+      <Evidence reason={reason} />
     </li>
   );
 }
@@ -106,7 +108,7 @@ function level(instance: string): string {
 
 function Ago({ at }: { at: number }) {
   useSecond();
-  return <span class="number">{format.duration(((staleSince('monitor-svc') ?? serverNow()) - at) / 1_000)}</span>;
+  return <span class="number">{format.duration((dataNow('suspicion') - at) / 1_000)}</span>;
 }
 
 /** The monitor's own sentence, and the evidence piece by piece. */

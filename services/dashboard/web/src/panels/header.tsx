@@ -42,15 +42,14 @@ function SourceMark({ name }: { name: SourceName }) {
       class={`source ${state === 'UP' ? 'good' : state === null ? '' : state === 'DOWN' ? 'bad' : 'warn'}`}
       data-testid={`source-${name}`}
       data-state={up ? 'up' : 'down'}
-      title={since}
     >
       <i class="dot" aria-hidden="true" />
-      <span>{name}</span> <b>{word}</b> <small>{since}</small>
-      {details.length > 0 && (
-        <small class="why" lang="en">
-          {details.join('; ')}
+      <span>{name}</span> <b>{word}</b> <small class="since">{since}</small>
+      {details.map((text) => (
+        <small key={text} class="why" lang="en">
+          {text}
         </small>
-      )}
+      ))}
     </li>
   );
 }

@@ -1,7 +1,7 @@
 // Breaking the system, and mending it.
 import { useRef, useState } from 'preact/hooks';
 import { clearAll, clearInstance, inject } from '../api';
-import { serverNow, store } from '../app';
+import { dataNow, serverNow, staleSince, store } from '../app';
 import { format, t } from '../i18n';
 import { useSecond, useSlices } from '../schedule';
 import { faultKey } from '../store/store';
@@ -193,33 +193,31 @@ function Active() {
   useSecond();
   const [clearing, setClearing] = useState(false);
   const active = store.faults.filter((one) => one.active && one.fault !== 'crash');
-  const all = useRef<HTMLButtonElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const list = useRef<HTMLUListElement>(null);
   const clear = async (what: () => Promise<unknown>) => {
-    if (clearing || active.length === 0) return;
+    if (clearing) return;
     setClearing(true);
-    await attempt(t.error.clear, what);
+    const went = await attempt(t.error.clear, what);
     setClearing(false);
-    // The button of the fault goes with it; who used the keyboard stays here.
-    all.current?.focus();
+    // The button of a fault goes with it; who used it stays here, unless they have gone on meanwhile.
+    const at = document.activeElement;
+    if (went && (at === document.body || list.current?.contains(at))) heading.current?.focus();
   };
   return (
     <div class="with-title">
       <div class="row between">
-        <h3>{t.inject.active}</h3>
-        <button
-          type="button"
-          ref={all}
-          data-testid="clear-all"
-          aria-disabled={clearing || active.length === 0}
-          onClick={() => void clear(clearAll)}
-        >
+        <h3 ref={heading} tabIndex={-1} data-testid="active-faults">
+          {t.inject.active}
+        </h3>
+        <button type="button" data-testid="clear-all" aria-disabled={clearing} onClick={() => void clear(clearAll)}>
           {t.inject.clearAll}
         </button>
       </div>
       {active.length === 0 ? (
         <p class="empty">{t.inject.nothing}</p>
       ) : (
-        <ul class="active-faults">
+        <ul class="active-faults" ref={list}>
           {active.map((one) => {
             const several = active.filter((other) => other.instance === one.instance).length > 1;
             return (
@@ -255,7 +253,8 @@ function Active() {
 }
 
 function duration(of: FaultWindow): string {
-  return t.inject.since(format.duration((serverNow() - Date.parse(of.activated_at.at)) / 1_000));
+  const now = staleSince('monitor-svc') === null ? dataNow('suspicion') : serverNow();
+  return t.inject.since(format.duration((now - Date.parse(of.activated_at.at)) / 1_000));
 }
 
 function parameters({ spec }: FaultWindow): string[] {

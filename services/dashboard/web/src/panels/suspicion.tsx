@@ -1,13 +1,10 @@
 // How suspicious each instance is, against the level that turns it OFF.
-import type uPlot from 'uplot';
-import { serverNow, staleSince, store } from '../app';
+import { dataNow, store } from '../app';
 import { Chart } from '../charts/chart';
 import { instanceLook } from '../charts/theme';
 import { format, t } from '../i18n';
 import { useSlices } from '../schedule';
-
-/** Levels far above the threshold are cut here: how far is not the point. */
-const TOP = 2;
+import { levels, MOST_SHARE } from '../store/series';
 
 export function SuspicionChart() {
   useSlices('system');
@@ -29,24 +26,13 @@ export function SuspicionChart() {
         slices={['suspicion', 'faults', 'connection', 'sources', 'clock']}
         lines={lines}
         height={150}
-        data={() => data(count)}
-        end={() => (staleSince('monitor-svc') ?? serverNow()) / 1_000}
+        data={() => levels(store.suspicion.toArray(), count, dataNow('suspicion'))}
+        end={() => dataNow('suspicion') / 1_000}
         span={60}
-        yRange={(_min, max) => [0, Math.min(Math.max(1.2, (max || 0) * 1.25), TOP * 1.2)]}
+        yRange={(_min, max) => [0, Math.min(Math.max(1.2, (max || 0) * 1.25), MOST_SHARE * 1.2)]}
         yText={(value) => format.percent(value)}
         rule={{ at: 1, label: t.suspicion.threshold }}
       />
     </div>
   );
-}
-
-function data(count: number): uPlot.AlignedData {
-  const rows = store.suspicion.toArray();
-  const columns = Array.from({ length: count }, (_, n) =>
-    rows.map(({ levels, threshold }) => {
-      const level = levels[n];
-      return level == null || threshold <= 0 ? null : Math.min(level / threshold, TOP);
-    }),
-  );
-  return [rows.map((row) => Date.parse(row.at) / 1_000), ...columns];
 }

@@ -1,16 +1,24 @@
 // How votes end, and what replicas said where they did not say the same.
 import { useState } from 'preact/hooks';
-import type uPlot from 'uplot';
-import { serverNow, staleSince, store } from '../app';
+import { dataNow, serverNow, store } from '../app';
 import { Chart, type Line, Swatch } from '../charts/chart';
 import { instanceLook } from '../charts/theme';
 import { format, t } from '../i18n';
-import { useSlices } from '../schedule';
+import { usePaced } from '../schedule';
+import { kindOf } from '../store/disagreements';
+import { votes } from '../store/series';
 import { WINDOW_S } from '../store/store';
 import { Panel } from '../ui/panel';
 import type { Disagreement, Voice, VotesSecond } from '../wire';
 
-const KINDS: (keyof VotesSecond & string)[] = ['agreed', 'dissenting', 'stale', 'missing', 'no_quorum'];
+const VALUES: ((row: VotesSecond) => number)[] = [
+  (row) => row.agreed,
+  (row) => row.dissenting,
+  (row) => row.stale,
+  (row) => row.missing,
+  (row) => row.no_quorum,
+  (row) => row.clients + row.scrubs,
+];
 const tell = (n: number) => format.int(n);
 const LINES: Line[] = [
   { label: t.votes.agreed, look: { colour: '--agreed', dash: [] }, fill: '--agreed-fill', tell },
@@ -18,7 +26,10 @@ const LINES: Line[] = [
   { label: t.votes.stale, look: { colour: '--series-2', dash: [2, 2.5] }, width: 2, tell },
   { label: t.votes.missing, look: { colour: '--series-1', dash: [9, 3, 2, 3] }, tell },
   { label: t.votes.noQuorum, look: { colour: '--series-4', dash: [4, 2] }, width: 2.5, tell },
+  { label: t.votes.total, look: { colour: '--muted', dash: [] }, hidden: true, tell },
 ];
+/** The list moves under the reader at most this often. */
+const REORDER_MS = 1_000;
 
 export function Votes() {
   return (
@@ -29,8 +40,8 @@ export function Votes() {
         slices={['votes', 'faults', 'connection', 'sources', 'clock']}
         lines={LINES}
         height={180}
-        data={data}
-        end={() => (staleSince('voter-svc') ?? serverNow()) / 1_000}
+        data={() => votes(store.votes, VALUES, dataNow('votes'))}
+        end={() => dataNow('votes') / 1_000}
         span={WINDOW_S}
         yRange={(_min, max) => [0, Math.max(10, (max || 0) * 1.25)]}
         yText={(value) => format.int(value)}
@@ -41,17 +52,10 @@ export function Votes() {
   );
 }
 
-function data(): uPlot.AlignedData {
-  const last = store.votes.last?.second ?? Math.floor(serverNow() / 1_000);
-  const seconds = Array.from({ length: WINDOW_S }, (_, n) => last - WINDOW_S + 1 + n);
-  const rows = seconds.map((second) => store.votes.at(second));
-  return [seconds, ...KINDS.map((kind) => rows.map((row) => row?.[kind] ?? null))];
-}
-
 const FEW = 3;
 
 function Disagreements() {
-  useSlices('disagreements');
+  usePaced(REORDER_MS, 'disagreements');
   const [all, setAll] = useState(false);
   const list = store.disagreements;
   const shown = all ? list : list.slice(0, FEW);
@@ -78,13 +82,9 @@ function Disagreements() {
   );
 }
 
-export function kindOf(of: Disagreement): 'dissent' | 'stale' | 'no_quorum' {
-  if (of.voices.some((voice) => voice.standing === 'undecided')) return 'no_quorum';
-  return of.voices.some((voice) => voice.standing === 'dissents') ? 'dissent' : 'stale';
-}
-
 function Item({ of }: { of: Disagreement }) {
   const kind = kindOf(of);
+  const last = Date.parse(of.last);
   const against = of.voices.filter((voice) => voice.standing === 'dissents').map((voice) => voice.instance);
   return (
     <li class={`disagreement ${kind}`} data-testid="disagreement" data-kind={kind}>
@@ -92,11 +92,13 @@ function Item({ of }: { of: Disagreement }) {
         <span class={`tag ${kind === 'stale' ? 'warn' : 'bad'}`}>{t.disagreements.kind[kind]}</span>
         <b>{of.product ?? t.disagreements.allProducts}</b>
         {of.count > 1 && <span class="muted">{t.disagreements.times(format.int(of.count))}</span>}
-        <time dateTime={of.last}>{format.time(Date.parse(of.last))}</time>
+        <time dateTime={of.last} title={format.dateTime(last)}>
+          {format.when(last, serverNow())}
+        </time>
       </div>
       <p class="decision">
         {kind === 'no_quorum' ? (
-          <b>{t.disagreements.undecided}</b>
+          <b>{of.product === null ? t.disagreements.notAll : t.disagreements.undecided}</b>
         ) : (
           <span>
             {t.disagreements.decided}: <b>{decided(of)}</b>

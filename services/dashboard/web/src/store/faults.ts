@@ -9,8 +9,8 @@ export interface Span {
   to: number | null;
 }
 
-/** A detection shortly after a fault was cleared is still about it: evidence was under way. */
-const SLACK_MS = 1_000;
+/** A detection so long after the end of a fault is still about it; the monitor's audit goes by the same. */
+const AFTERMATH_MS = 10_000;
 /** A crash that no verdict followed is shown for as long as the supervisor needs to restart it. */
 const CRASH_MS = 1_000;
 
@@ -21,20 +21,21 @@ export function spans(faults: readonly FaultWindow[], failures: readonly AuditEn
     const { instance, fault } = window;
     if (fault === 'crash') return { instance, fault, from, to: crashEnd(instance, from, failures) };
     const cleared = window.cleared_at ? Date.parse(window.cleared_at.at) : null;
-    // Not active and without an end: the process died with it, or nobody told. An instant is all that is certain.
+    // Not active and without an end: an instant is all that is certain.
     return { instance, fault, from, to: cleared ?? (window.active ? null : from + CRASH_MS) };
   });
 }
 
+/** When the instance was ON again. It was OFF already, or was turned OFF soon: a later OFF is about something else. */
 function crashEnd(instance: string, from: number, failures: readonly AuditEntry[]): number | null {
   let off = false;
-  // Newest first: from the activation onwards is from the back to the front.
+  // Newest first: from the past onwards is from the back to the front.
   for (let n = failures.length - 1; n >= 0; n -= 1) {
     const entry = failures[n];
     if (!entry || entry.instance !== instance) continue;
     const at = Date.parse(entry.at);
-    if (at < from) continue;
-    if (entry.to === 'OFF') off = true;
+    if (at < from) off = entry.to === 'OFF';
+    else if (entry.to === 'OFF') off ||= at <= from + AFTERMATH_MS;
     else if (off) return at;
   }
   return off ? null : from + CRASH_MS;
@@ -54,7 +55,9 @@ export function attribute(failures: readonly AuditEntry[], all: readonly Span[])
       const at = Date.parse(entry.at);
       let best: Span | undefined;
       for (const span of all) {
-        const inside = span.from <= at && at <= (span.to ?? Infinity) + SLACK_MS;
+        // A crash is over in an instant; what is drawn of it is its consequence.
+        const end = span.fault === 'crash' ? span.from : (span.to ?? Infinity);
+        const inside = span.from <= at && at <= end + AFTERMATH_MS;
         if (span.instance === entry.instance && inside && (!best || span.from > best.from)) best = span;
       }
       latest.set(entry.instance, best?.fault);

@@ -40,7 +40,8 @@ export class Ring<T> {
 
 /**
  * One value for each of the last `seconds` seconds up to the newest that was put. A later value of a second takes the
- * place of the earlier one; what is older than the window is not taken in.
+ * place of the earlier one; what is older than the window is not taken in. As in the server's own window, nothing comes
+ * later than by twice its length: then a clock was set back, and it begins anew.
  */
 export class Seconds<T extends { second: number }> {
   private readonly slots: (T | undefined)[];
@@ -61,7 +62,9 @@ export class Seconds<T extends { second: number }> {
   }
 
   put(value: T): void {
-    if (!Number.isInteger(value.second) || value.second <= this.newest - this.seconds) return;
+    if (!Number.isInteger(value.second)) return;
+    if (this.newest - value.second >= 2 * this.seconds) this.clear();
+    if (value.second <= this.newest - this.seconds) return;
     if (value.second > this.newest) {
       // What falls out of the window is forgotten: at most `seconds` slots, however long nothing came.
       const gone = Math.min(value.second - Math.max(this.newest, value.second - this.seconds), this.seconds);
@@ -105,11 +108,4 @@ export class Seconds<T extends { second: number }> {
     this.slots[slot] = undefined;
     this.filled -= 1;
   }
-}
-
-/** Puts `value` at the place of the one with the same key, or first; `list` is newest first and stays within `most`. */
-export function upsertNewest<T>(list: T[], value: T, most: number, same: (other: T) => boolean): T[] {
-  const at = list.findIndex(same);
-  if (at >= 0) return list.with(at, value);
-  return [value, ...list.slice(0, most - 1)];
 }

@@ -19,7 +19,9 @@ import {
   type Transition,
   type VotesSecond,
 } from '../wire';
-import { Ring, Seconds, upsertNewest } from './ring';
+import { type Charted, Clocks } from './clock';
+import { ordered } from './disagreements';
+import { Ring, Seconds } from './ring';
 
 export const WINDOW_S = 300;
 /** A minute of suspicion at five a second, and a few for jitter. */
@@ -79,6 +81,7 @@ export class Store {
   folders: Folder[] = [];
   /** Milliseconds that the server's clock is ahead of this one. */
   skewMs = 0;
+  private readonly clocks = new Clocks();
 
   /** Is told which parts changed; set by whoever draws. */
   changed: (slice: Slice) => void = () => {};
@@ -86,6 +89,11 @@ export class Store {
   /** Takes an event in. `nowMs` is this machine's clock. */
   apply<N extends EventName>(name: N, data: Events[N], nowMs: number): void {
     (this.on[name] as (data: Events[N], nowMs: number) => void)(data, nowMs);
+  }
+
+  /** What time it was for those who stamp these data when this machine's clock showed `nowMs`, Unix milliseconds. */
+  time(of: Charted, nowMs: number): number {
+    return this.clocks.at(of, nowMs) ?? nowMs + this.skewMs;
   }
 
   sizes(): Sizes {
@@ -118,7 +126,7 @@ export class Store {
   }
 
   private readonly on: { [N in EventName]: (data: Events[N], nowMs: number) => void } = {
-    snapshot: (data) => this.snapshot(data),
+    snapshot: (data, nowMs) => this.snapshot(data, nowMs),
     source: ({ name, ...source }) => {
       if (!(SOURCES as readonly string[]).includes(name)) return;
       this.sources = { ...this.sources, [name]: source };
@@ -135,36 +143,40 @@ export class Store {
       if (!entry) return;
       this.failures = this.failures.with(at, {
         ...entry,
-        ttd_ms: ttd_ms ?? entry.ttd_ms ?? null,
-        ttr_ms: ttr_ms ?? entry.ttr_ms ?? null,
+        // Both: what the audit does not know any more was another fault's.
+        ttd_ms: ttd_ms ?? null,
+        ttr_ms: ttr_ms ?? null,
       });
       this.changed('failures');
     },
-    suspicion: (data) => {
+    suspicion: (data, nowMs) => {
       this.suspicion.push(data);
+      this.clocks.suspicion(Date.parse(data.at), nowMs);
       this.changed('suspicion');
     },
     replicas: (data) => {
       this.replicas = data;
       this.changed('replicas');
     },
-    requests: (data) => {
+    requests: (data, nowMs) => {
       for (const row of data) this.request(row);
+      const newest = data.reduce((max, { second }) => Math.max(max, second), -Infinity);
+      this.clocks.requests(newest, nowMs);
       this.changed('requests');
     },
-    votes: (data) => {
+    votes: (data, nowMs) => {
       this.votes.put(data);
+      this.clocks.votes(data.second, nowMs);
       this.changed('votes');
     },
     disagreement: (data) => {
       // The numbers begin anew with the voter's process, so the beginning belongs to the key.
-      const same = (other: Disagreement) => other.id === data.id && other.first === data.first;
-      this.disagreements = upsertNewest(this.disagreements, data, MOST_DISAGREEMENTS, same);
+      const others = this.disagreements.filter((other) => other.id !== data.id || other.first !== data.first);
+      this.disagreements = ordered([data, ...others], MOST_DISAGREEMENTS);
       this.changed('disagreements');
     },
     fault: (data) => {
-      const key = faultKey(data);
-      this.faults = upsertNewest(this.faults, data, MOST_FAULTS, (other) => faultKey(other) === key);
+      this.faults = withFault(this.faults, data);
       this.changed('faults');
     },
     experiment: (data) => {
@@ -183,7 +195,7 @@ export class Store {
     },
   };
 
-  private snapshot(data: Snapshot): void {
+  private snapshot(data: Snapshot, nowMs: number): void {
     this.epoch = data.epoch;
     this.version = data.version;
     this.system = data.system;
@@ -196,12 +208,24 @@ export class Store {
     for (const row of data.requests) this.request(row);
     this.votes.clear();
     for (const row of data.votes) this.votes.put(row);
-    this.disagreements = data.disagreements.slice(0, MOST_DISAGREEMENTS);
+    this.disagreements = ordered(data.disagreements, MOST_DISAGREEMENTS);
     this.failures = data.failures.slice(0, MOST_FAILURES);
     this.faults = data.faults.slice(0, MOST_FAULTS);
     this.experiment = data.experiment;
     this.folders = data.folders.slice(0, MOST_FOLDERS);
+    this.hear(nowMs);
     for (const slice of ALL_SLICES) this.changed(slice);
+  }
+
+  /** The times of what is known, from its newest. When requests were told, the newest of them does not say. */
+  private hear(nowMs: number): void {
+    const suspicion = this.suspicion.last();
+    const votes = this.votes.last;
+    if (suspicion) this.clocks.suspicion(Date.parse(suspicion.at), nowMs);
+    if (votes) this.clocks.votes(votes.second, nowMs);
+    if (suspicion) return;
+    const requests = CLIENT_SERVICES.map((name) => this.requests[name].last?.second ?? -Infinity);
+    this.clocks.requests(Math.max(...requests), nowMs);
   }
 
   private request(row: RequestsSecond): void {
@@ -238,7 +262,8 @@ export class Store {
             status: data.to,
             phase: data.phase,
             reason: data.reason,
-            since: { at: data.at, mono_ns: data.mono_ns },
+            // A change of phase is no change of the verdict.
+            since: data.from === data.to ? one.since : { at: data.at, mono_ns: data.mono_ns },
           }
         : one,
     );
@@ -267,4 +292,17 @@ const ALL_SLICES: readonly Slice[] = [
 /** Two windows with the same key are the same fault. */
 export function faultKey(window: FaultWindow): string {
   return `${window.instance} ${window.fault} ${window.activated_at.mono_ns}`;
+}
+
+/** The windows, newest first, with this one at its place. Of too many the oldest that is over goes first. */
+function withFault(faults: readonly FaultWindow[], window: FaultWindow): FaultWindow[] {
+  const key = faultKey(window);
+  const known = faults.findIndex((other) => faultKey(other) === key);
+  if (known >= 0) return faults.with(known, window);
+  const { at } = window.activated_at;
+  const before = faults.findIndex((other) => other.activated_at.at < at);
+  const all = faults.toSpliced(before < 0 ? faults.length : before, 0, window);
+  if (all.length <= MOST_FAULTS) return all;
+  const over = all.findLastIndex((other) => !other.active);
+  return all.toSpliced(over < 0 ? all.length - 1 : over, 1);
 }

@@ -44,11 +44,34 @@ fn details(version: u64, standings: &[Standing]) -> Details {
 
 /// A vote about a product at this time; the version is the millisecond.
 fn note(all: &mut Disagreements, ms: u64, n: usize, standings: &[Standing]) -> bool {
-    all.note(at(ms * MS), Some(&product(n)), standings, || details(ms, standings))
+    let product = product(n);
+    all.note(at(ms * MS), about(Some(&product), standings), || details(ms, standings))
+}
+
+/// Such a vote without a quorum.
+fn note_lost(all: &mut Disagreements, ms: u64, n: usize, standings: &[Standing]) -> bool {
+    let product = product(n);
+    let kind = Kind {
+        no_quorum: true,
+        ..about(Some(&product), standings)
+    };
+    all.note(at(ms * MS), kind, || details(ms, standings))
+}
+
+fn about<'a>(product: Option<&'a ProductId>, standings: &'a [Standing]) -> Kind<'a> {
+    Kind {
+        product,
+        standings,
+        no_quorum: false,
+    }
 }
 
 fn tell(all: &mut Disagreements, ms: u64) -> bool {
     all.tell(at(ms * MS).mono_ns)
+}
+
+fn ids(all: &Disagreements) -> Vec<u64> {
+    all.kept().map(|one| one.id).collect()
 }
 
 /// (id, count, version) of all that are kept.
@@ -65,8 +88,12 @@ fn those_that_are_alike_are_one() {
     note(&mut all, 10, 1, &LAG);
     note(&mut all, 20, 2, &LIE);
     note(&mut all, 30, 1, &LIE);
-    all.note(at(40 * MS), None, &LIE, || details(40, &LIE));
-    assert_eq!(kept(&all), [(1, 2, 30), (2, 1, 10), (3, 1, 20), (4, 1, 40)]);
+    all.note(at(40 * MS), about(None, &LIE), || details(40, &LIE));
+    note_lost(&mut all, 50, 1, &LIE);
+    note_lost(&mut all, 60, 1, &LIE);
+    assert_eq!(kept(&all), [(1, 2, 30), (2, 1, 10), (3, 1, 20), (4, 1, 40), (5, 2, 60)]);
+    let without: Vec<_> = all.kept().filter(|one| one.no_quorum).map(|one| one.id).collect();
+    assert_eq!(without, [5]);
     let first = all.kept().next().unwrap();
     assert!(first.first < first.last);
     assert_eq!(first.stock.unwrap().available, 30, "what was said last");
@@ -103,28 +130,97 @@ fn each_is_told_at_once_and_then_once_a_second() {
 fn fifty_are_kept_and_the_one_at_peace_for_longest_goes() {
     let mut all = Disagreements::default();
     for n in 0..KEPT_DISAGREEMENTS {
-        note(&mut all, n as u64, n, &LIE);
+        note(&mut all, n as u64, n, &LAG);
     }
-    note(&mut all, 100, 0, &LIE);
-    note(&mut all, 101, 998, &LIE);
-    note(&mut all, 102, 999, &LIE);
-    let ids: Vec<u64> = all.kept().map(|one| one.id).collect();
+    note(&mut all, 100, 0, &LAG);
+    note(&mut all, 101, 998, &LAG);
+    note(&mut all, 102, 999, &LAG);
     let expected: Vec<u64> = [1].into_iter().chain(4..=52).collect();
-    assert_eq!(ids, expected, "oldest first; the second and the third are gone");
+    assert_eq!(ids(&all), expected, "oldest first; the second and the third are gone");
+}
+
+#[test]
+fn lags_make_room_before_losses_of_the_quorum_and_these_before_lies() {
+    let mut all = Disagreements::default();
+    note(&mut all, 0, 0, &LIE);
+    note_lost(&mut all, 1, 1, &LIE);
+    note_lost(&mut all, 2, 2, &LAG);
+    tell(&mut all, 3);
+    for n in 3..KEPT_DISAGREEMENTS {
+        note(&mut all, n as u64, n, &LAG);
+    }
+    for n in 100..200 {
+        note(&mut all, n as u64, n, &LAG);
+    }
+    assert_eq!(ids(&all)[..3], [1, 2, 3]);
+    for n in 200..200 + KEPT_DISAGREEMENTS - 2 {
+        note_lost(&mut all, 2000 + n as u64, n, &LAG);
+    }
+    let newest: Vec<u64> = (151..=198).collect();
+    assert_eq!(ids(&all), [&[1, 2], &newest[..]].concat(), "and the older loss");
+    for n in 300..300 + KEPT_DISAGREEMENTS - 1 {
+        note(&mut all, 4000 + n as u64, n, &LIE);
+    }
+    let newest: Vec<u64> = (199..=247).collect();
+    assert_eq!(
+        ids(&all),
+        [&[2], &newest[..]].concat(),
+        "and of the lies the one that had a quorum"
+    );
+}
+
+#[test]
+fn a_lie_is_not_lost_before_it_was_told() {
+    let mut all = Disagreements::default();
+    for n in 0..KEPT_DISAGREEMENTS {
+        assert!(note(&mut all, 0, n, &LIE));
+    }
+    assert!(!note(&mut all, 1, 100, &LIE), "there is no room");
+    assert!(!note(&mut all, 1, 100, &LAG));
+    note(&mut all, 1, 0, &LIE);
+    assert_eq!(kept(&all)[0].1, 2, "it is counted where it is known");
+    assert!(tell(&mut all, 2));
+    assert!(!note(&mut all, 3, 100, &LIE), "who watches must find it first");
+    assert_eq!(ids(&all), (1..=50).collect::<Vec<_>>());
+    assert!(note(&mut all, 1002, 100, &LIE));
+    let expected: Vec<u64> = [1].into_iter().chain(3..=51).collect();
+    assert_eq!(ids(&all), expected, "the first was seen again");
+}
+
+#[test]
+fn lags_without_end_do_not_hide_a_lie() {
+    let mut all = Disagreements::default();
+    for n in 0..10_000 {
+        note(&mut all, 1, n, &LAG);
+    }
+    assert!(note(&mut all, 2, 1, &LIE));
+    for n in 0..10_000 {
+        note(&mut all, 1001, n, &LAG);
+    }
+    let lies = all.kept().filter(|one| one.voices[1].standing == Standing::Dissents);
+    assert_eq!(lies.count(), 1);
+    for n in 0..10_000 {
+        note(&mut all, 1002, n, &LIE);
+    }
+    assert_eq!(
+        all.kept().count(),
+        KEPT_DISAGREEMENTS,
+        "nor lies without end the bounds"
+    );
 }
 
 #[test]
 fn more_than_some_hundred_a_second_are_only_counted_where_they_are_known() {
     let mut all = Disagreements::default();
     for _ in 0..10_000 {
-        note(&mut all, 1, 1, &LIE);
+        note(&mut all, 1, 1, &LAG);
     }
-    all.note(at(2 * MS), Some(&product(1)), &LIE, || {
+    all.note(at(2 * MS), about(Some(&product(1)), &LAG), || {
         unreachable!("it is not asked what was said")
     });
     assert_eq!(kept(&all), [(1, 10_001, 1)]);
     for n in 100..100 + 2 * MOST_NEW as usize {
-        note(&mut all, 500, n, &LIE);
+        note(&mut all, 500, n, &LAG);
     }
     let newest = all.kept().last().unwrap();
     assert_eq!(
@@ -132,7 +228,7 @@ fn more_than_some_hundred_a_second_are_only_counted_where_they_are_known() {
         u64::from(MOST_NEW) + 1,
         "new ones still come, but not without end"
     );
-    note(&mut all, 1001, 1, &LIE);
+    note(&mut all, 1001, 1, &LAG);
     let version = all.kept().last().unwrap().version;
     assert_eq!(version, Some(1001), "the next second has room of its own");
 }
@@ -151,9 +247,12 @@ fn a_slow_reader_gets_each_once_as_it_is_by_then() {
 
 proptest! {
     /// Whatever comes and however often somebody looks: no second holds more than 20 tellings, none of them two of the
-    /// same, and in the end all that are kept have been told as they are.
+    /// same, in the end all that are kept have been told as they are, and no lie that was written down went untold.
     #[test]
-    fn telling_keeps_its_pace(steps in prop::collection::vec((0usize..60, 0u64..400, any::<bool>()), 1..400)) {
+    fn telling_keeps_its_pace(
+        steps in prop::collection::vec((0usize..200, 0u64..400, any::<bool>(), 0..100), 1..400),
+        often in prop::sample::select(vec![3, 50]),
+    ) {
         let mut all = Disagreements::default();
         let (mut now, mut revision) = (0, 0);
         let mut told: Vec<(u64, u64, u64)> = Vec::new();
@@ -163,10 +262,16 @@ proptest! {
                 *revision = all.revision();
             }
         };
-        for (n, pause, looks) in steps {
+        let mut lies = Vec::new();
+        for (n, pause, lied, look_at) in steps {
             now += pause;
-            note(&mut all, now, n, &LIE);
-            if looks {
+            let before = ids(&all).last().copied();
+            note(&mut all, now, n, if lied { &LIE } else { &LAG });
+            let newest = ids(&all).last().copied();
+            if lied && newest > before {
+                lies.extend(newest);
+            }
+            if look_at < often {
                 look(&mut all, now, &mut revision, &mut told);
             }
         }
@@ -182,6 +287,9 @@ proptest! {
         for one in all.kept() {
             let last = told.iter().rev().find(|(_, id, _)| *id == one.id).unwrap();
             prop_assert_eq!(last.2, one.count);
+        }
+        for lie in lies {
+            prop_assert!(told.iter().any(|(_, id, _)| *id == lie), "{}: {:?}", lie, told);
         }
     }
 }

@@ -114,7 +114,10 @@ fn a_lie_and_a_lag_in_one_vote_are_both_told() {
     assert_eq!(marks(&round), ["dissenting", "stale"]);
     let dispute = Dispute::of(&round, &[]);
     assert_eq!(dispute.standings, [Agrees, Agrees, Dissents, Stale, Agrees]);
-    assert_eq!(dispute.product(), Some(&name()));
+    assert_eq!(
+        (dispute.kind().product, dispute.kind().no_quorum),
+        (Some(&name()), false)
+    );
     let details = dispute.details();
     let decided = details.decided.unwrap();
     assert_eq!((decided.version, decided.stock.available), (7, 10));
@@ -207,7 +210,7 @@ fn in_a_vote_on_all_products_the_only_one_in_dispute_is_named() {
     let dispute = Dispute::of(&lies, &[]);
     assert_eq!(
         (
-            dispute.product().unwrap().as_str(),
+            dispute.kind().product.unwrap().as_str(),
             dispute.details().decided.unwrap().version
         ),
         ("B", 8)
@@ -219,12 +222,12 @@ fn in_a_vote_on_all_products_the_only_one_in_dispute_is_named() {
         (marks(&lags), standings(&lags)),
         (vec!["stale"], vec![Agrees, Agrees, Stale])
     );
-    assert_eq!(Dispute::of(&lags, &[]).product().unwrap().as_str(), "A");
+    assert_eq!(Dispute::of(&lags, &[]).kind().product.unwrap().as_str(), "A");
 
     let both = vote(&[("A", &[(5, 1)]), ("B", &[(8, 21)])]);
     let dispute = Dispute::of(&both, &[]);
     assert_eq!(
-        (dispute.product(), dispute.standings.as_slice()),
+        (dispute.kind().product, dispute.standings.as_slice()),
         (None, &[Agrees, Agrees, Dissents][..])
     );
     assert_eq!(
@@ -241,5 +244,49 @@ fn a_product_that_nobody_decided_is_a_loss_of_quorum_of_its_list() {
     unreachable(&mut round, 3);
     assert_eq!(marks(&round), ["missing", "no_quorum"]);
     assert_eq!(standings(&round), [Undecided, Undecided, Missing]);
-    assert_eq!(Dispute::of(&round, &[]).product().unwrap().as_str(), "B");
+    let dispute = Dispute::of(&round, &[]);
+    assert_eq!(
+        (dispute.kind().product.unwrap().as_str(), dispute.kind().no_quorum),
+        ("B", true)
+    );
+}
+
+#[test]
+fn where_a_list_is_disputed_is_noted_as_replies_are_judged_and_not_looked_for_later() {
+    let mut vote = InventoryVote::new(3);
+    for n in 1..=3 {
+        let voice = subject::Voice {
+            replica: id(n),
+            label: &n.to_string(),
+            counts: true,
+        };
+        let in_b = if n == 3 { 21 } else { 20 };
+        let products = [lists("A", n, &[(7, 10)]), lists("B", n, &[(8, in_b)])];
+        let body = json!({"instance": n.to_string(), "products": products}).to_string();
+        assert!(vote.take(&voice, 200, body.as_bytes()));
+    }
+    let disputed = |vote: &InventoryVote| vote.disputed().map(|(product, _)| product.to_string());
+    assert_eq!(disputed(&vote), None, "nobody was judged");
+    vote.opinion(id(1)).unwrap();
+    assert_eq!(disputed(&vote), None, "it goes along");
+    vote.opinion(id(3)).unwrap();
+    assert_eq!(disputed(&vote), Some("B".to_owned()));
+    vote.opinion(id(2)).unwrap();
+    assert_eq!(disputed(&vote), Some("B".to_owned()));
+}
+
+#[test]
+fn a_list_that_too_few_answered_is_about_the_only_product_it_names() {
+    let lost = |products: &[(&str, &[(u64, u64)])]| {
+        let mut round = round(InventoryVote::new(3), &[1, 2, 3], &[1, 2, 3]);
+        says_all(&mut round, 1, products);
+        (2..=3).for_each(|n| unreachable(&mut round, n));
+        let dispute = Dispute::of(&round, &[]);
+        assert_eq!(dispute.standings, [Undecided, Missing, Missing]);
+        assert!(dispute.kind().no_quorum);
+        dispute.kind().product.map(ToString::to_string)
+    };
+    assert_eq!(lost(&[]), None);
+    assert_eq!(lost(&[("A", &[(7, 10)])]), Some("A".to_owned()));
+    assert_eq!(lost(&[("A", &[(7, 10)]), ("B", &[(8, 20)])]), None);
 }
