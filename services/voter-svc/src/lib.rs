@@ -152,7 +152,8 @@ fn health(service: &ServiceArgs, voter: &Voter, kafka: bool) -> Health {
     }
     let (on, quorum) = voter.on_and_quorum();
     if on < quorum {
-        let text = format!("{on} replicas are ON, a quorum takes {quorum}: queries are answered with 503");
+        let all = voter.replicas().len();
+        let text = format!("{on} of {all} replicas ON, a quorum takes {quorum}: queries are answered with 503");
         details.insert("replicas".to_owned(), text);
     }
     let cut = voter.replicas().iter().filter(|replica| !replica.link.is_connected());

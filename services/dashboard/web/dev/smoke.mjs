@@ -137,6 +137,15 @@ const checks = {
     assert.match(await page.title(), /Sin quórum/);
     await page.waitForSelector('[data-testid=disagreement][data-kind=no_quorum]');
     await id(page, 'disagreement', '[data-kind=no_quorum]').getByText('No se decidieron todos los productos.').first().waitFor();
+    const all = id(page, 'disagreement', '[data-kind=no_quorum]').filter({ hasText: 'todos los productos' }).first();
+    assert.match((await all.locator('.voices').innerText()).replace(/\s+/g, ' ').trim(), /^1 \D+ 2 sin decidir 3 \D+$/);
+    assert.doesNotMatch(await all.innerText(), /–/);
+    for (const chart of ['suspicion-chart', 'votes-chart']) {
+      await page.waitForFunction(
+        (name) => /Fallas a la vista: .*freeze 3, freeze 1/.test(document.querySelector(`[data-testid=${name}] [role=img]`).ariaLabel),
+        chart,
+      );
+    }
     assert.match(await id(page, 'votes-chart').locator('.legend').textContent(), /todas de acuerdo[^]*total\d/);
     await axe(page, 'quorum lost, dark, narrow');
     await id(page, 'clear-all').click();
@@ -169,10 +178,16 @@ const checks = {
     await axe(page, 'experiment, light');
     await page.emulateMedia({ colorScheme: 'dark' });
     await axe(page, 'experiment, dark');
-    const before = await id(page, 'folder').count();
+    const folder = id(page, 'folder').first();
+    assert.match(await folder.innerText(), /running$/);
+    assert.doesNotMatch(await folder.innerText(), /\b0 s/);
     await id(page, 'experiment-stop').click();
     await page.waitForSelector('[data-testid=experiment-state][data-state=ended]');
-    assert.equal(await id(page, 'folder').count(), before + 1);
+    await folder.getByText('no verdict').waitFor();
+    assert.equal(await folder.getAttribute('data-running'), 'false');
+    assert.match(await folder.innerText(), / \d+ s\b/);
+    const wide = await page.locator('.log').evaluate((log) => log.scrollWidth - log.clientWidth);
+    assert.equal(wide, 0, 'the log is cut at the right');
     assert.equal(await id(page, 'folder').locator('a').first().getAttribute('target'), '_blank');
     await page.close();
   },

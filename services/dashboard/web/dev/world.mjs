@@ -249,7 +249,7 @@ export class World {
         }
         const off = one.status.status === 'OFF';
         if (off && lost) return { instance: one.id, answer: 'timeout', on: false, standing: 'undecided' };
-        return { instance: one.id, answer: 'ok', on: !off, newest: { version: 1_042, ...truth }, standing: lost ? 'undecided' : 'agrees' };
+        return { instance: one.id, answer: 'ok', on: !off, newest: product && { version: 1_042, ...truth }, standing: lost ? 'undecided' : 'agrees' };
       }),
     };
     this.disagreements.unshift(row);
@@ -262,9 +262,13 @@ export class World {
   start({ scenario, quick, seed = null }) {
     this.experiment = {
       running: true, scenario, quick, seed, folder: iso(Date.now()).slice(0, 19).replaceAll(':', '-'), started_at: iso(Date.now()),
-      step: 'starting', done: 0, of: 18, left_s: null, lines: ['starting 7 processes'], exit_code: null, verdict: null, error: null,
+      step: 'starting', done: 0, of: 18, left_s: null, lines: [`starting 7 processes: ${'replica '.repeat(30)}`], exit_code: null, verdict: null, error: null,
     };
     this.emit('experiment', this.experiment);
+    // A running one has a report of what it has so far.
+    const { folder: name, started_at } = this.experiment;
+    this.folders.unshift({ name, started_at, scenario, verdict: null, duration_s: 0, seed, report: true });
+    this.emit('folders', this.folders);
     return this.experiment;
   }
 
@@ -276,10 +280,7 @@ export class World {
     const of = this.experiment;
     this.experiment = { ...of, running: false, step: 'ended', exit_code, verdict, left_s: null, lines: [...of.lines, ...lines].slice(-30) };
     this.emit('experiment', this.experiment);
-    this.folders.unshift({
-      name: of.folder, started_at: of.started_at, scenario: of.scenario, verdict,
-      duration_s: (Date.now() - Date.parse(of.started_at)) / 1_000, seed: of.seed, report: true,
-    });
+    Object.assign(this.folders[0], { verdict, duration_s: (Date.now() - Date.parse(of.started_at)) / 1_000 });
     this.emit('folders', this.folders);
   }
 

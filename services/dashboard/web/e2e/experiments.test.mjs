@@ -123,6 +123,12 @@ test('a second one is stopped from the page, and leaves no fault behind', async 
     body: JSON.stringify({ scenario: 'classic', quick: true }),
   });
   assert.equal(again.status, 409, 'two at a time are refused');
+  const [row] = await until('its folder is listed as running', () => dash.all('folder'), {
+    is: (rows) => rows[0]?.running === 'true',
+    within: 5000,
+  });
+  assert.match(row.text, /running/);
+  assert.doesNotMatch(row.text, /no verdict|\b0 s\b/);
   await until('a fault is active in its trials', () => dash.active(), {
     is: (all) => all.length > 0,
     within: 40_000,

@@ -16,7 +16,7 @@ try {
     bundle: true,
     platform: 'node',
     format: 'esm',
-    target: 'node20',
+    target: 'node18',
     outExtension: { '.js': '.mjs' },
     logLevel: 'warning',
   });

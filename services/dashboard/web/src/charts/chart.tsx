@@ -5,7 +5,7 @@ import { useRedraw } from '../app';
 import { format, t } from '../i18n';
 import { watchSlow } from '../schedule';
 import type { Slice } from '../store/store';
-import { shade } from './shade';
+import { BAND_PX, named, shade } from './shade';
 import { colour, type Look, onTheme } from './theme';
 
 export interface Line {
@@ -91,7 +91,8 @@ export function Chart(props: ChartProps) {
   const now = Date.now();
   if (hover == null && now - words.current.at >= WORDS_MS) {
     const values = told.map(({ line, text }) => `${line.label} ${text}`).join(', ');
-    words.current = { at: now, text: t.chart.of(props.name, values) };
+    const faults = named(props.end() - props.span, props.end());
+    words.current = { at: now, text: t.chart.of(props.name, values) + (faults && t.chart.faults(faults)) };
   }
   const at = hover == null ? null : data[0][hover];
 
@@ -149,7 +150,7 @@ function options(latest: { current: ChartProps }, width: number, moved: () => vo
   return {
     width: Math.max(width, 100),
     height,
-    padding: [6, 6, 0, 0],
+    padding: [BAND_PX, 6, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -233,6 +234,12 @@ function across(u: uPlot, at: number, label: string): void {
   ctx.textAlign = 'left';
   ctx.textBaseline = 'bottom';
   ctx.fillStyle = colour('--off');
+  // Lines that cross it leave it readable.
+  ctx.setLineDash([]);
+  ctx.lineJoin = 'round';
+  ctx.lineWidth = 3 * ratio;
+  ctx.strokeStyle = colour('--surface');
+  ctx.strokeText(label, bbox.left + 4 * ratio, y - 2 * ratio);
   ctx.fillText(label, bbox.left + 4 * ratio, y - 2 * ratio);
   ctx.restore();
 }

@@ -54,6 +54,7 @@ export interface Words {
     kind: { dissent: string; stale: string; no_quorum: string };
     times: (n: string) => string;
     allProducts: string;
+    allDecided: string;
     decided: string;
     undecided: string;
     notAll: string;
@@ -141,6 +142,7 @@ export interface Words {
     pass: string;
     fail: string;
     aborted: string;
+    running: string;
     exit: (code: string) => string;
     results: string;
     noResults: string;
@@ -157,7 +159,7 @@ export interface Words {
     unreachable: string;
     dismiss: string;
   };
-  chart: { of: (name: string, values: string) => string };
+  chart: { of: (name: string, values: string) => string; faults: (names: string) => string };
 }
 
 export const en: Words = {
@@ -228,6 +230,7 @@ export const en: Words = {
     kind: { dissent: 'Lie', stale: 'Lag', no_quorum: 'No quorum' },
     times: (n) => `${n} votes`,
     allProducts: 'all products',
+    allDecided: 'Every product was decided.',
     decided: 'Decided',
     undecided: 'Nothing was decided.',
     notAll: 'Not all products were decided.',
@@ -348,6 +351,7 @@ export const en: Words = {
     pass: 'pass',
     fail: 'fail',
     aborted: 'no verdict',
+    running: 'running',
     exit: (code) => `exit code ${code}`,
     results: 'Results',
     noResults: 'No experiment yet.',
@@ -371,5 +375,5 @@ export const en: Words = {
     unreachable: 'The dashboard does not answer.',
     dismiss: 'Dismiss',
   },
-  chart: { of: (name, values) => `${name}: ${values}` },
+  chart: { of: (name, values) => `${name}: ${values}`, faults: (names) => `. Faults in view: ${names}` },
 };

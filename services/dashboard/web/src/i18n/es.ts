@@ -69,6 +69,7 @@ export const es: Words = {
     kind: { dissent: 'Mentira', stale: 'Retraso', no_quorum: 'Sin quórum' },
     times: (n) => `${n} votaciones`,
     allProducts: 'todos los productos',
+    allDecided: 'Se decidieron todos los productos.',
     decided: 'Se decidió',
     undecided: 'No se decidió nada.',
     notAll: 'No se decidieron todos los productos.',
@@ -189,6 +190,7 @@ export const es: Words = {
     pass: 'superado',
     fail: 'no superado',
     aborted: 'sin veredicto',
+    running: 'en curso',
     exit: (code) => `código de salida ${code}`,
     results: 'Resultados',
     noResults: 'Aún no hay experimentos.',
@@ -212,5 +214,5 @@ export const es: Words = {
     unreachable: 'El panel no responde.',
     dismiss: 'Cerrar',
   },
-  chart: { of: (name, values) => `${name}: ${values}` },
+  chart: { of: (name, values) => `${name}: ${values}`, faults: (names) => `. Fallas a la vista: ${names}` },
 };

@@ -56,7 +56,7 @@ export function Client() {
           name={`${t.client.rateChart}, ${service}`}
           slices={['requests', 'faults', 'connection', 'sources', 'clock']}
           lines={RATE}
-          height={150}
+          height={162}
           data={() => rate(store.requests, chosen.current, dataNow('requests'))}
           end={end}
           span={WINDOW_S}
@@ -72,7 +72,7 @@ export function Client() {
           name={`${t.client.latencyChart}, ${service}`}
           slices={['requests', 'faults', 'connection', 'sources', 'clock']}
           lines={LATENCY}
-          height={180}
+          height={192}
           data={() => latency(store.requests, chosen.current, dataNow('requests'))}
           end={end}
           span={WINDOW_S}

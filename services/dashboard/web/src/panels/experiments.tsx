@@ -210,9 +210,9 @@ function Outcome({ of }: { of: ExperimentState }) {
   );
 }
 
-function VerdictTag({ verdict }: { verdict: 'pass' | 'fail' | null }) {
+function VerdictTag({ verdict, running }: { verdict: 'pass' | 'fail' | null; running?: boolean }) {
   const look = verdict === 'pass' ? 'good' : verdict === 'fail' ? 'bad' : '';
-  return <span class={`tag ${look}`}>{t.experiments[verdict ?? 'aborted']}</span>;
+  return <span class={`tag ${look}`}>{t.experiments[verdict ?? (running ? 'running' : 'aborted')]}</span>;
 }
 
 const FEW = 6;
@@ -245,15 +245,17 @@ function Results() {
 
 function FolderRow({ of }: { of: Folder }) {
   const started = of.started_at === null ? null : Date.parse(of.started_at);
+  const running = of.verdict === null && store.experiment?.running === true && store.experiment.folder === of.name;
   const facts = [
     of.scenario,
     started === null ? null : format.dateTime(started),
-    of.duration_s === null ? null : format.duration(of.duration_s),
+    // What its report says until it is over is no duration yet.
+    of.duration_s === null || running ? null : format.duration(of.duration_s),
     of.seed === null ? null : `${t.experiments.seed} ${of.seed}`,
-    of.report ? null : t.experiments.noReport,
+    of.report || running ? null : t.experiments.noReport,
   ].filter((fact) => fact !== null);
   return (
-    <li data-testid="folder" data-verdict={of.verdict ?? ''}>
+    <li data-testid="folder" data-verdict={of.verdict ?? ''} data-running={running}>
       <div>
         {of.report ? (
           <a
@@ -270,7 +272,7 @@ function FolderRow({ of }: { of: Folder }) {
         )}
         <small>{facts.join(' · ')}</small>
       </div>
-      <VerdictTag verdict={of.verdict} />
+      <VerdictTag verdict={of.verdict} running={running} />
     </li>
   );
 }

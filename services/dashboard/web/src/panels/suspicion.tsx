@@ -25,7 +25,7 @@ export function SuspicionChart() {
         name={`${t.suspicion.title}, ${t.suspicion.about(detector)}`}
         slices={['suspicion', 'faults', 'connection', 'sources', 'clock']}
         lines={lines}
-        height={150}
+        height={162}
         data={() => levels(store.suspicion.toArray(), count, dataNow('suspicion'))}
         end={() => dataNow('suspicion') / 1_000}
         span={60}

@@ -9,7 +9,7 @@ import { kindOf } from '../store/disagreements';
 import { votes } from '../store/series';
 import { WINDOW_S } from '../store/store';
 import { Panel } from '../ui/panel';
-import type { Disagreement, Voice, VotesSecond } from '../wire';
+import type { Disagreement, Stock, Voice, VotesSecond } from '../wire';
 
 const VALUES: ((row: VotesSecond) => number)[] = [
   (row) => row.agreed,
@@ -39,7 +39,7 @@ export function Votes() {
         name={`${t.votes.title}, ${t.client.fiveMinutes}`}
         slices={['votes', 'faults', 'connection', 'sources', 'clock']}
         lines={LINES}
-        height={180}
+        height={192}
         data={() => votes(store.votes, VALUES, dataNow('votes'))}
         end={() => dataNow('votes') / 1_000}
         span={WINDOW_S}
@@ -100,22 +100,20 @@ function Item({ of }: { of: Disagreement }) {
         {kind === 'no_quorum' ? (
           <b>{of.product === null ? t.disagreements.notAll : t.disagreements.undecided}</b>
         ) : (
-          <span>
-            {t.disagreements.decided}: <b>{decided(of)}</b>
-          </span>
+          <Decided of={of} />
         )}
         {against.length > 0 && (
           <span class="against">{t.disagreements.contradicts(against.join(', '), against.length === 1)}</span>
         )}
       </p>
-      <ul class="voices">
+      <ul class={of.product === null ? 'voices brief' : 'voices'}>
         {of.voices.map((voice) => (
           <li key={voice.instance} class={voice.standing}>
             <span class="who">
-              <Swatch look={instanceLook(voice.instance)} /> {voice.instance}
+              <Swatch look={instanceLook(voice.instance)} /> {voice.instance}{' '}
             </span>
-            <span class="said">{said(voice, of)}</span>
-            <span class="standing">{t.disagreements.standing[voice.standing]}</span>
+            {of.product !== null && <span class="said">{said(voice)}</span>}
+            <span class="standing">{of.product === null ? stands(voice) : t.disagreements.standing[voice.standing]}</span>
           </li>
         ))}
       </ul>
@@ -123,20 +121,32 @@ function Item({ of }: { of: Disagreement }) {
   );
 }
 
-function decided(of: Disagreement): string {
-  if (of.product === null) return t.disagreements.allProducts;
-  if (of.version === null || of.stock === null) return t.disagreements.decidedNothing;
-  const { available, reserved } = of.stock;
-  return `${t.disagreements.stock(format.int(available), format.int(reserved))} · ${t.disagreements.version(format.int(of.version))}`;
+function Decided({ of: { product, version, stock } }: { of: Disagreement }) {
+  if (product === null) return <b>{t.disagreements.allDecided}</b>;
+  const what = version === null || stock === null ? t.disagreements.decidedNothing : stated({ version, ...stock });
+  return (
+    <span>
+      {t.disagreements.decided}: <b>{what}</b>
+    </span>
+  );
 }
 
-function said(voice: Voice, of: Disagreement): string {
-  const { newest, answer } = voice;
-  if (newest) {
-    const stock = t.disagreements.stock(format.int(newest.available), format.int(newest.reserved));
-    return `${stock} · ${t.disagreements.version(format.int(newest.version))}`;
-  }
-  if (answer === 'ok') return of.product === null ? t.none : t.disagreements.nothing;
+function stated({ version, available, reserved }: Stock & { version: number }): string {
+  const stock = t.disagreements.stock(format.int(available), format.int(reserved));
+  return `${stock} · ${t.disagreements.version(format.int(version))}`;
+}
+
+function said({ newest, answer }: Voice): string {
+  if (newest) return stated(newest);
+  return answer === 'ok' ? t.disagreements.nothing : unanswered(answer);
+}
+
+/** Of all products at once no stock is told. Why there was no answer says more than that there was none. */
+function stands({ answer, standing }: Voice): string {
+  return answer === 'ok' ? t.disagreements.standing[standing] : unanswered(answer);
+}
+
+function unanswered(answer: string): string {
   const known: Partial<Record<string, string>> = t.disagreements.answer;
   return known[answer] ?? answer;
 }

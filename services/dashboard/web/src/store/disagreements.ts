@@ -1,5 +1,6 @@
 // What a disagreement is, and which come first.
 import type { Disagreement } from '../wire';
+import { lastIndex } from './ring';
 
 /** For so long after its last vote a lie or a lost quorum stays above lag: lag comes with every write. */
 const URGENT_MS = 10_000;
@@ -25,7 +26,7 @@ export function ordered(all: readonly Disagreement[], most: number): Disagreemen
   const urgent = ({ last, lag }: (typeof list)[number]) => Number(!lag && newest - last <= URGENT_MS);
   list.sort((a, b) => urgent(b) - urgent(a) || b.last - a.last);
   while (list.length > most) {
-    const lag = list.findLastIndex(({ lag, last }) => lag && last < newest);
+    const lag = lastIndex(list, ({ lag, last }) => lag && last < newest);
     list.splice(lag >= 0 ? lag : list.length - 1, 1);
   }
   return list.map(({ of }) => of);

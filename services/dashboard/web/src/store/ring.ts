@@ -109,3 +109,10 @@ export class Seconds<T extends { second: number }> {
     this.filled -= 1;
   }
 }
+
+/** The place of the last one for which `is` holds; -1 if there is none. */
+export function lastIndex<T>(all: readonly T[], is: (one: T) => boolean): number {
+  let n = all.length - 1;
+  while (n >= 0 && !is(all[n] as T)) n -= 1;
+  return n;
+}

@@ -1,7 +1,7 @@
 // The columns of the charts: instants or seconds, oldest first, and what was then. `endMs` is the newest instant in view,
 // by the clock of those who stamp the data.
 import type { RequestsSecond, Suspicion, VotesSecond } from '../wire';
-import type { Seconds } from './ring';
+import { lastIndex, type Seconds } from './ring';
 import { CLIENT_SERVICES, type ClientService, WINDOW_S } from './store';
 
 type Column = (number | null)[];
@@ -76,7 +76,7 @@ export function figures(
   const known = rows.toArray().filter(({ second }) => second > now - WINDOW_S && second <= now);
   const last = settled(endMs);
   return {
-    row: known.findLast(({ second }) => second <= last && second > last - 5),
+    row: known[lastIndex(known, ({ second }) => second <= last && second > last - 5)],
     all: known.reduce((sum, { count }) => sum + count, 0),
     failed: known.reduce((sum, one) => sum + one.failed, 0),
   };

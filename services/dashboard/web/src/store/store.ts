@@ -21,7 +21,7 @@ import {
 } from '../wire';
 import { type Charted, Clocks } from './clock';
 import { ordered } from './disagreements';
-import { Ring, Seconds } from './ring';
+import { lastIndex, Ring, Seconds } from './ring';
 
 export const WINDOW_S = 300;
 /** A minute of suspicion at five a second, and a few for jitter. */
@@ -141,12 +141,8 @@ export class Store {
       const at = this.failures.findIndex((entry) => entry.seq === seq);
       const entry = this.failures[at];
       if (!entry) return;
-      this.failures = this.failures.with(at, {
-        ...entry,
-        // Both: what the audit does not know any more was another fault's.
-        ttd_ms: ttd_ms ?? null,
-        ttr_ms: ttr_ms ?? null,
-      });
+      // Both: what the audit does not know any more was another fault's.
+      this.failures = replaced(this.failures, at, { ...entry, ttd_ms: ttd_ms ?? null, ttr_ms: ttr_ms ?? null });
       this.changed('failures');
     },
     suspicion: (data, nowMs) => {
@@ -236,12 +232,12 @@ export class Store {
     const newest = this.failures[0];
     const known = this.failures.findIndex((entry) => entry.seq === data.seq);
     if (known >= 0) {
-      this.failures = this.failures.with(known, { ...this.failures[known], ...data });
+      this.failures = replaced(this.failures, known, { ...this.failures[known], ...data });
     } else if (newest && newest.seq > data.seq) {
       // Late, after a reconnect: it goes to its place.
       const before = this.failures.findIndex((entry) => entry.seq < data.seq);
       const at = before < 0 ? this.failures.length : before;
-      this.failures = this.failures.toSpliced(at, 0, data).slice(0, MOST_FAILURES);
+      this.failures = [...this.failures.slice(0, at), data, ...this.failures.slice(at)].slice(0, MOST_FAILURES);
     } else {
       this.failures = [data, ...this.failures.slice(0, MOST_FAILURES - 1)];
     }
@@ -298,11 +294,20 @@ export function faultKey(window: FaultWindow): string {
 function withFault(faults: readonly FaultWindow[], window: FaultWindow): FaultWindow[] {
   const key = faultKey(window);
   const known = faults.findIndex((other) => faultKey(other) === key);
-  if (known >= 0) return faults.with(known, window);
+  if (known >= 0) return replaced(faults, known, window);
   const { at } = window.activated_at;
   const before = faults.findIndex((other) => other.activated_at.at < at);
-  const all = faults.toSpliced(before < 0 ? faults.length : before, 0, window);
+  const all = [...faults];
+  all.splice(before < 0 ? all.length : before, 0, window);
   if (all.length <= MOST_FAULTS) return all;
-  const over = all.findLastIndex((other) => !other.active);
-  return all.toSpliced(over < 0 ? all.length - 1 : over, 1);
+  const over = lastIndex(all, (other) => !other.active);
+  all.splice(over < 0 ? all.length - 1 : over, 1);
+  return all;
+}
+
+/** A copy with another value at this place. */
+function replaced<T>(all: readonly T[], at: number, by: T): T[] {
+  const copy = [...all];
+  copy[at] = by;
+  return copy;
 }
