@@ -13,8 +13,6 @@ use crate::outcome::Failure;
 
 /// Locked by the supervisor for as long as it lives, however it ends.
 const LOCK: &str = "lock";
-/// The processes, for `inject clear`: a stopped one cannot tell its own id.
-const PIDS: &str = "pids";
 
 /// How long a port may stay taken: the processes of a supervisor that was just killed take a moment to go.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -68,20 +66,6 @@ impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// The file that tells which process is which: lines of name and process id.
-pub fn pids_file(data_dir: &Path) -> PathBuf {
-    data_dir.join(PIDS)
-}
-
-/// The process of `name` as the supervisor of `data_dir` wrote it down.
-pub fn pid_of(data_dir: &Path, name: &str) -> Option<u32> {
-    let text = std::fs::read_to_string(pids_file(data_dir)).ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-    line.parse().ok()
 }
 
 /// Finds out that every port is free, or which are not.
@@ -139,13 +123,5 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let refusal = DataDir::take(&file.path().join("x")).unwrap_err();
         assert!(refusal.message.contains("--data-dir"), "{}", refusal.message);
-    }
-
-    #[test]
-    fn a_name_is_not_mistaken_for_its_beginning() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(pids_file(dir.path()), "inventory-svc/11 7\ninventory-svc/1 8\n").unwrap();
-        assert_eq!(pid_of(dir.path(), "inventory-svc/1"), Some(8));
-        assert_eq!(pid_of(dir.path(), "inventory-svc"), None);
     }
 }

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::child::{Lives, Next};
 use super::log::{LastWords, Log};
-use super::place::pids_file;
 use super::spec::Spec;
 use crate::guard;
 
@@ -92,7 +91,7 @@ impl Pids {
     /// An empty file in this data directory.
     pub fn new(data_dir: &std::path::Path) -> Self {
         Self {
-            file: pids_file(data_dir),
+            file: tolerancia_client::process::list(data_dir),
             known: Mutex::default(),
         }
     }

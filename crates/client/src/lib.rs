@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | [`http`] | clients, and errors that say what happened |
 //! | [`inject`] | breaks and mends one replica |
+//! | [`process`] | finds a replica's process on this host |
 //! | [`sse`] | reads streams of server-sent events |
 
 pub mod http;
 pub mod inject;
+pub mod process;
 pub mod sse;

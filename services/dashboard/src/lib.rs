@@ -81,6 +81,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
             replicas: ReplicaId::all(service.replicas).map(|id| args.replica(id)).collect(),
             monitor: args.places().monitor,
             token: service.fault_token.clone(),
+            data_dir: service.data_dir.clone(),
         };
         let injector = Injector::start(settings, hub.clone(), &tasks, &shutdown);
         routes = routes.merge(faults::routes(injector));

@@ -8,6 +8,7 @@ mod poll;
 mod routes;
 mod tell;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tolerancia_client::inject::{self, InjectError};
+use tolerancia_client::process;
 use tolerancia_core::ReplicaId;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::Activation;
@@ -40,6 +42,8 @@ pub(crate) struct Settings {
     pub monitor: String,
     /// The token that all of them were started with.
     pub token: Option<String>,
+    /// Where the supervisor's list of processes is, if they run on this host.
+    pub data_dir: PathBuf,
 }
 
 /// Injects and clears; clones are the same.
@@ -53,6 +57,7 @@ struct Shared {
     hub: Hub,
     replicas: Vec<Replica>,
     token: Option<String>,
+    data_dir: PathBuf,
     audit: Audit,
     actions: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -98,6 +103,7 @@ impl Injector {
             hub,
             replicas: replicas.map(|(instance, url)| Replica::new(instance, url)).collect(),
             token: settings.token,
+            data_dir: settings.data_dir,
             audit,
             actions: Arc::new(Semaphore::new(MOST_ACTIONS)),
             tasks: tasks.clone(),
@@ -217,8 +223,8 @@ impl Injector {
         published
     }
 
-    /// A replica's process, as it said itself or as the monitor saw it: the one that is stopped, if one is. Who began to look
-    /// when it was stopped already knows it from the verdicts alone.
+    /// A replica's process, as it said itself, as the monitor saw it, or as the supervisor on this host wrote it down: the one
+    /// that is stopped, if one is. Where both the dashboard and the monitor are younger than the fault, only the list knows it.
     fn pid(&self, replica: &Replica) -> Option<u32> {
         let told = Some(replica.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
         let (checked, judged) = self.shared.hub.read(|state| {
@@ -233,7 +239,8 @@ impl Injector {
                     .and_then(|seen| seen.pid),
             )
         });
-        let known = || [told, checked, judged].into_iter().flatten();
+        let listed = process::replica(&self.shared.data_dir, replica.instance);
+        let known = || [told, checked, judged, listed].into_iter().flatten();
         known()
             .find(|pid| inject::is_stopped_replica(*pid))
             .or_else(|| known().next())
@@ -301,6 +308,7 @@ mod tests {
             replicas: vec!["http://127.0.0.1:0".to_owned()],
             monitor: "http://127.0.0.1:0".to_owned(),
             token: None,
+            data_dir: PathBuf::new(),
         };
         let injector = Injector::start(settings, Hub::new(), &tasks, &shutdown);
         let action = async { panic!("a test's own") };

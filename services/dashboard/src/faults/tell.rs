@@ -79,6 +79,7 @@ mod tests {
             replicas: Vec::new(),
             monitor: format!("http://{}", listener.local_addr().unwrap()),
             token: None,
+            data_dir: std::path::PathBuf::new(),
         };
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/faults", post(refuse))).await });
         let tasks = TaskTracker::new();
