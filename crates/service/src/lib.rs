@@ -10,6 +10,7 @@
 //! | [`shell`] | the HTTP server around a service's routes |
 //! | [`metrics`] | Prometheus metrics |
 //! | [`requests`] | request metrics for the database, second by second |
+//! | [`streams`] | answers that go on: server-sent events, and how many listeners there may be |
 //! | [`link`] | a kept-open HTTP/2 connection to another service |
 //! | [`fault`] | the injected faults |
 
@@ -23,3 +24,4 @@ pub mod problem;
 pub mod requests;
 pub mod shell;
 pub mod shutdown;
+pub mod streams;

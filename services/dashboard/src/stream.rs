@@ -1,22 +1,21 @@
 //! `GET /api/live`: the stream of one browser.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse::Event;
 use axum::routing::get;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tolerancia_service::problem::ApiProblem;
+use tolerancia_service::streams::{self, Place, Places};
 use tolerancia_wire::Stamp;
 use tolerancia_wire::time::rfc3339;
 
@@ -29,8 +28,6 @@ pub(crate) const MOST_BROWSERS: usize = 32;
 const RETRY: Duration = Duration::from_secs(1);
 /// How often the page is told the time. Scripts do not see comments: this is how they see that the stream is alive.
 const TICK: Duration = Duration::from_secs(1);
-/// A comment is sent after so much silence, for whatever stands in between.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// Says what the system is. Asked for each browser that comes, since scenarios may be written meanwhile; so it must be
 /// quick and never wait.
@@ -40,7 +37,7 @@ type Describe = dyn Fn() -> System + Send + Sync;
 struct App {
     hub: Hub,
     describe: Arc<Describe>,
-    places: Arc<Semaphore>,
+    places: Places,
     shutdown: CancellationToken,
 }
 
@@ -53,7 +50,7 @@ pub(crate) fn routes(
     let app = App {
         hub,
         describe: Arc::new(describe),
-        places: Arc::new(Semaphore::new(MOST_BROWSERS)),
+        places: Places::new(MOST_BROWSERS),
         shutdown,
     };
     Router::new().route("/api/live", get(live)).with_state(app)
@@ -61,12 +58,12 @@ pub(crate) fn routes(
 
 async fn live(State(app): State<App>, headers: HeaderMap) -> Response {
     let App { hub, shutdown, .. } = app;
-    let Ok(place) = app.places.try_acquire_owned() else {
-        return full();
+    let place = match app.places.take(full) {
+        Ok(place) => place,
+        Err(full) => return full,
     };
     hub.describe((app.describe)());
-    let id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let last = id.and_then(|id| hub.number(id));
+    let last = streams::last_event_id::<String>(&headers).and_then(|id| hub.number(&id));
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let browser = Browser {
@@ -77,17 +74,13 @@ async fn live(State(app): State<App>, headers: HeaderMap) -> Response {
         tick,
         _place: place,
     };
-    Sse::new(browser.events().take_until(shutdown.cancelled_owned()))
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response()
+    streams::answer(browser.events(), shutdown)
 }
 
-fn full() -> Response {
-    let problem = ApiProblem::unavailable(format!(
+fn full() -> String {
+    format!(
         "{MOST_BROWSERS} pages are open already, which is as many as there may be: close one, then load this one again"
-    ));
-    let soon = HeaderValue::from_static("5");
-    ([(header::RETRY_AFTER, soon)], problem).into_response()
+    )
 }
 
 /// Who listens, and how far it has come.
@@ -99,15 +92,15 @@ struct Browser {
     waiting: VecDeque<Arc<Message>>,
     tick: Interval,
     /// Given back when the stream is dropped.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Browser {
-    fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        let first = stream::iter([Ok(Event::default().retry(RETRY))]);
+    fn events(self) -> impl Stream<Item = Event> {
+        let first = stream::iter([Event::default().retry(RETRY)]);
         first.chain(stream::unfold(self, |mut browser| async move {
             let event = browser.next().await?;
-            Some((Ok(event), browser))
+            Some((event, browser))
         }))
     }
 

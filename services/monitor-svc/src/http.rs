@@ -1,29 +1,24 @@
 //! What the monitor answers: status, failures, metrics, and the stream of events.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures_util::stream::{self, Stream, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::config::name::INVENTORY;
 use tolerancia_service::metrics::PrometheusHandle;
 use tolerancia_service::problem::ApiProblem;
+use tolerancia_service::streams;
 use tolerancia_wire::activation::Audit;
 use tolerancia_wire::status::{InstanceStatus, SystemStatus};
 
 use crate::state::Shared;
 use crate::transitions;
-
-/// How often a listener to whom nothing happens is sent a comment.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -102,13 +97,12 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
 }
 
 /// Server-sent events, one `transition` per change. `Last-Event-ID` resumes after that one.
-async fn events(State(app): State<App>, headers: HeaderMap) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(app): State<App>, headers: HeaderMap) -> Response {
     // The first event leaves at once, so that a client knows that it is connected.
     let hello = stream::iter([Event::default().comment("connected")]);
-    let transitions = transitions::follow(&app.shared, transitions::last_seen(&headers));
+    let transitions = transitions::follow(&app.shared, streams::last_event_id(&headers));
     let events = hello.chain(transitions.map(|transition| transitions::to_event(&transition)));
-    Sse::new(events.map(Ok).take_until(app.shutdown.cancelled_owned()))
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    streams::answer(events, app.shutdown)
 }
 
 fn parse_instance(text: &str) -> Result<ReplicaId, ApiProblem> {

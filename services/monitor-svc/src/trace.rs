@@ -4,7 +4,6 @@
 //! slow loses lines and is told how many ([`TraceLine::Lost`]). Nothing here can make the judge wait.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -13,12 +12,12 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::checks::ChecksConfig;
 use tolerancia_core::panel::PanelConfig;
-use tolerancia_service::problem::ApiProblem;
+use tolerancia_service::streams::Places;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::trace::{SCHEMA, TraceLine};
 
@@ -68,7 +67,7 @@ struct App {
     shared: Shared,
     panel: PanelConfig,
     checks: ChecksConfig,
-    places: Arc<Semaphore>,
+    places: Places,
     shutdown: CancellationToken,
 }
 
@@ -85,7 +84,7 @@ pub(crate) fn routes(
         shared,
         panel,
         checks,
-        places: Arc::new(Semaphore::new(MOST_READERS)),
+        places: Places::new(MOST_READERS),
         shutdown,
     };
     Router::new()
@@ -95,11 +94,12 @@ pub(crate) fn routes(
 }
 
 /// One [`TraceLine`] per line until shutdown; the first is [`TraceLine::Begin`].
-async fn trace(State(app): State<App>) -> Result<Response, ApiProblem> {
-    let Ok(place) = Arc::clone(&app.places).try_acquire_owned() else {
-        return Err(ApiProblem::unavailable(format!(
-            "{MOST_READERS} readers follow the trace already: end one of them, or read what it has recorded"
-        )));
+async fn trace(State(app): State<App>) -> Response {
+    let full =
+        || format!("{MOST_READERS} readers follow the trace already: end one of them, or read what it has recorded");
+    let place = match app.places.take(full) {
+        Ok(place) => place,
+        Err(full) => return full,
     };
     // Before the first line is made: nothing is missing after it.
     let lines = app.tracer.lines.subscribe();
@@ -114,7 +114,7 @@ async fn trace(State(app): State<App>) -> Result<Response, ApiProblem> {
     });
     let lines = first.chain(lines).take_until(app.shutdown.cancelled_owned());
     let body = Body::from_stream(lines.map(Ok::<_, Infallible>));
-    Ok(([(header::CONTENT_TYPE, NDJSON)], body).into_response())
+    ([(header::CONTENT_TYPE, NDJSON)], body).into_response()
 }
 
 impl App {

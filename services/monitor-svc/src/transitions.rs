@@ -1,17 +1,12 @@
 //! Transitions as server-sent events: what `GET /events` consists of and `GET /live` contains.
 
-use axum::http::HeaderMap;
 use axum::response::sse::Event;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
+use tolerancia_service::streams;
 use tolerancia_wire::status::Transition;
 
 use crate::state::Shared;
-
-/// The number of the last transition that a listener has seen, as it says when it connects again.
-pub(crate) fn last_seen(headers: &HeaderMap) -> Option<u64> {
-    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
-}
 
 /// All transitions after number `last`, or from here on: each exactly once and in order, however slow the listener
 /// is, as long as memory holds what it missed ([`MOST_TRANSITIONS`](crate::state::MOST_TRANSITIONS)). It listens from
@@ -43,13 +38,9 @@ pub(crate) fn follow(shared: &Shared, last: Option<u64>) -> impl Stream<Item = T
     stream::iter(missed).chain(live.flatten())
 }
 
-/// The event of a transition; its id is the number that [`last_seen`] reads.
+/// The event of a transition; its id is the number from which [`follow`] goes on.
 pub(crate) fn to_event(transition: &Transition) -> Event {
-    let data = serde_json::to_string(transition).expect("a transition has only text keys");
-    Event::default()
-        .event("transition")
-        .id(transition.seq.to_string())
-        .data(data)
+    streams::event("transition", transition).id(transition.seq.to_string())
 }
 
 #[cfg(test)]

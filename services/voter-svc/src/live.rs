@@ -29,7 +29,7 @@ mod tally;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::ReplicaId;
 use tolerancia_wire::Stamp;
@@ -59,7 +59,6 @@ pub struct Live {
     untold: Notify,
     /// There is something new on the board.
     changed: watch::Sender<()>,
-    streams: Arc<Semaphore>,
 }
 
 /// What is kept.
@@ -83,7 +82,6 @@ impl Default for Live {
             board: Mutex::default(),
             untold: Notify::new(),
             changed: watch::Sender::new(()),
-            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
         }
     }
 }
@@ -107,11 +105,6 @@ impl Live {
         if is_untold {
             self.untold.notify_one();
         }
-    }
-
-    /// A place for one more stream, as long as it is held.
-    fn stream(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.streams).try_acquire_owned().ok()
     }
 
     /// Tells whenever there is something new.

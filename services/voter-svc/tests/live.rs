@@ -249,7 +249,7 @@ async fn there_is_a_limit_to_the_streams_and_leaving_makes_room() {
     }
     let refused = connect(&addr, "/live", None).await;
     assert_eq!(refused.status(), 503);
-    assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
     assert_eq!(refused.headers()[header::CONTENT_TYPE], "application/problem+json");
     open.pop();
     // The server notices a reader that has gone at the next event.
@@ -284,26 +284,10 @@ async fn a_replica_that_is_off_and_lies_is_told_as_not_counting() {
 #[tokio::test]
 async fn the_service_ends_its_streams_with_itself() {
     let system = System::start().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-        .to_string();
-    let replicas = system.addrs.join(",");
-    let line = [
-        "voter-svc",
-        "--kafka-bootstrap-servers",
-        "127.0.0.1:1",
-        "--port",
-        &port,
-        "--inventory-urls",
-        &replicas,
-    ];
-    let args = <Cli as clap::Parser>::parse_from(line).voter;
+    let args = system.service();
+    let addr = args.service.addr().to_string();
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(tolerancia_voter_svc::run(args, shutdown.clone()));
-    let addr = format!("127.0.0.1:{port}");
     let up = async {
         while tokio::net::TcpStream::connect(&addr).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -318,10 +302,4 @@ async fn the_service_ends_its_streams_with_itself() {
     shutdown.cancel();
     while watcher.next().await.is_some() {}
     running.await.unwrap().unwrap();
-}
-
-#[derive(clap::Parser)]
-struct Cli {
-    #[command(flatten)]
-    voter: tolerancia_voter_svc::Args,
 }

@@ -287,7 +287,7 @@ async fn routes_aliases_and_errors() {
     );
     assert_eq!(stats["instances"].as_array().unwrap().len(), 3);
 
-    let args = <Cli as clap::Parser>::parse_from(["voter-svc"]).voter.service;
+    let args = common::args(&[]).service;
     let shell = Shell::new(move || args.health(tolerancia_wire::health::HealthState::Up));
     let router = shell.routes(system.router.clone()).into_router();
     let long = format!("/inventory/{}", "x".repeat(10_000));
@@ -318,27 +318,12 @@ async fn routes_aliases_and_errors() {
 #[tokio::test]
 async fn the_service_votes_without_kafka_and_says_what_is_missing() {
     let system = System::start().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-        .to_string();
-    let replicas = system.addrs.join(",");
-    let line = [
-        "voter-svc",
-        "--kafka-bootstrap-servers",
-        "127.0.0.1:1",
-        "--port",
-        &port,
-        "--inventory-urls",
-        &replicas,
-    ];
-    let args = <Cli as clap::Parser>::parse_from(line);
+    let args = system.service();
+    let addr = args.service.addr();
     let shutdown = CancellationToken::new();
-    let running = tokio::spawn(tolerancia_voter_svc::run(args.voter.clone(), shutdown.clone()));
+    let running = tokio::spawn(tolerancia_voter_svc::run(args.clone(), shutdown.clone()));
 
-    let link = Link::spawn(format!("127.0.0.1:{port}"), shutdown.clone());
+    let link = Link::spawn(addr.to_string(), shutdown.clone());
     link.changes()
         .wait_for(|state| matches!(state, LinkState::Up { .. }))
         .await
@@ -359,18 +344,12 @@ async fn the_service_votes_without_kafka_and_says_what_is_missing() {
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
     assert!(metrics.contains(r#"voter_votes_total{result="fresh"}"#), "{metrics}");
 
-    let second = tolerancia_voter_svc::run(args.voter, shutdown.clone()).await;
+    let second = tolerancia_voter_svc::run(args, shutdown.clone()).await;
     assert!(
-        format!("{:#}", second.unwrap_err()).contains(&port),
+        format!("{:#}", second.unwrap_err()).contains(&addr.port().to_string()),
         "the message names the port in use"
     );
     assert!(!shutdown.is_cancelled(), "one that cannot start stops nobody else");
     shutdown.cancel();
     running.await.unwrap().unwrap();
-}
-
-#[derive(clap::Parser)]
-struct Cli {
-    #[command(flatten)]
-    voter: tolerancia_voter_svc::Args,
 }

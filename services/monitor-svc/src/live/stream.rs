@@ -1,33 +1,26 @@
 //! The stream of one listener.
 
-use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse::Event;
 use axum::routing::get;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
-use tolerancia_service::problem::ApiProblem;
+use tolerancia_service::streams::{self, Place, Places, event as named};
 use tolerancia_wire::live::{Hello, MonitorEvent};
 use tolerancia_wire::status::Transition;
 
 use super::{Live, Told};
-use crate::http::KEEP_ALIVE;
 use crate::state::Shared;
 use crate::transitions;
 
-/// Listeners at a time. One that takes nothing keeps its place until its connection is gone, and costs no more than
-/// the kernel and the server hold for one connection.
+/// Listeners at a time.
 pub(super) const MOST_LISTENERS: usize = 32;
-/// Seconds after which one who found no place may ask again.
-const RETRY_AFTER_S: u32 = 5;
 
 /// What the handler needs.
 #[derive(Clone)]
@@ -35,7 +28,7 @@ struct App {
     live: Live,
     shared: Shared,
     hello: Hello,
-    places: Arc<Semaphore>,
+    places: Places,
     shutdown: CancellationToken,
 }
 
@@ -45,7 +38,7 @@ pub(crate) fn routes(live: Live, shared: Shared, hello: Hello, shutdown: Cancell
         live,
         shared,
         hello,
-        places: Arc::new(Semaphore::new(MOST_LISTENERS)),
+        places: Places::new(MOST_LISTENERS),
         shutdown,
     };
     Router::new()
@@ -57,25 +50,20 @@ pub(crate) fn routes(live: Live, shared: Shared, hello: Hello, shutdown: Cancell
 /// Server-sent events until shutdown, or until the listener has fallen behind. `Last-Event-ID` resumes the transitions
 /// after that one.
 async fn live_stream(State(app): State<App>, headers: HeaderMap) -> Response {
-    let Ok(place) = Arc::clone(&app.places).try_acquire_owned() else {
-        let problem = ApiProblem::unavailable(format!(
+    let full = || {
+        format!(
             "{MOST_LISTENERS} listeners follow the live events already: end one of them, or ask the dashboard, which \
              shares one"
-        ));
-        return ([(header::RETRY_AFTER, RETRY_AFTER_S.to_string())], problem).into_response();
+        )
     };
-    let events = app.events(transitions::last_seen(&headers), place);
-    Sse::new(
-        events
-            .map(Ok::<_, Infallible>)
-            .take_until(app.shutdown.cancelled_owned()),
-    )
-    .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-    .into_response()
+    match app.places.take(full) {
+        Ok(place) => streams::answer(app.events(streams::last_event_id(&headers), place), app.shutdown),
+        Err(full) => full,
+    }
 }
 
 impl App {
-    fn events(&self, last: Option<u64>, place: OwnedSemaphorePermit) -> impl Stream<Item = Event> + Send + use<> {
+    fn events(&self, last: Option<u64>, place: Place) -> impl Stream<Item = Event> + Send + use<> {
         // In this order: what is told meanwhile is told twice, in the status and as an event, rather than never.
         let transitions = Box::pin(transitions::follow(&self.shared, last));
         let (told, known) = self.live.begin();
@@ -99,7 +87,7 @@ struct Listener {
     transitions: Pin<Box<dyn Stream<Item = Transition> + Send>>,
     told: broadcast::Receiver<Told>,
     shared: Shared,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Listener {
@@ -134,9 +122,4 @@ pub(super) fn to_event(event: &MonitorEvent) -> Event {
         MonitorEvent::Requests(rows) => named("requests", rows),
         MonitorEvent::Fault(fault) => named("fault", fault),
     }
-}
-
-fn named(name: &str, data: &impl Serialize) -> Event {
-    let data = serde_json::to_string(data).expect("an event has only text keys");
-    Event::default().event(name).data(data)
 }

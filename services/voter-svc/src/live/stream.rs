@@ -1,54 +1,50 @@
 //! `GET /live`: the streams of those who watch.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse::Event;
 use axum::routing::get;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tolerancia_service::config::name::VOTER;
-use tolerancia_service::problem::ApiProblem;
+use tolerancia_service::streams::{self, Places, event as named};
 use tolerancia_wire::live::{Hello, VoterEvent};
 
 use super::{Live, MOST_STREAMS, Place};
 
-/// A comment is sent after so much silence, so that a cut connection shows.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
-
 #[derive(Clone)]
 struct App {
     live: Arc<Live>,
+    places: Places,
     shutdown: CancellationToken,
 }
 
 /// `GET /live` and `GET /voter/live`: server-sent events, each a [`VoterEvent`], until `shutdown`.
 pub fn routes(live: Arc<Live>, shutdown: CancellationToken) -> Router {
+    let app = App {
+        live,
+        places: Places::new(MOST_STREAMS),
+        shutdown,
+    };
     Router::new()
         .route("/live", get(watch))
         .route("/voter/live", get(watch))
-        .with_state(App { live, shutdown })
+        .with_state(app)
 }
 
-async fn watch(State(App { live, shutdown }): State<App>, headers: HeaderMap) -> Response {
-    let Some(permit) = live.stream() else {
-        return full();
-    };
-    let last = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok())
-        .and_then(|id| id.parse().ok());
-    let events = events(live, last, permit).map(|event| Ok::<_, Infallible>(to_sse(&event)));
-    Sse::new(events.take_until(shutdown.cancelled_owned()))
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response()
+async fn watch(State(app): State<App>, headers: HeaderMap) -> Response {
+    match app.places.take(full) {
+        Ok(permit) => {
+            let events = events(app.live, streams::last_event_id(&headers), permit);
+            streams::answer(events.map(|event| to_sse(&event)), app.shutdown)
+        }
+        Err(full) => full,
+    }
 }
 
 /// Who watches, and how far it has come.
@@ -57,12 +53,12 @@ struct Watcher {
     place: Place,
     changes: watch::Receiver<()>,
     /// Given back when the stream is dropped.
-    _permit: OwnedSemaphorePermit,
+    _permit: streams::Place,
 }
 
 /// [`Hello`], what is kept after the second `last`, and then what is new. That is looked up only when the reader has
 /// taken what was there before, so a slow one gets the newest state of what it missed.
-fn events(live: Arc<Live>, last: Option<i64>, permit: OwnedSemaphorePermit) -> impl Stream<Item = VoterEvent> {
+fn events(live: Arc<Live>, last: Option<i64>, permit: streams::Place) -> impl Stream<Item = VoterEvent> {
     // Before the first look: what changes after it shows.
     let changes = live.changes();
     let (kept, place) = live.kept(last);
@@ -100,18 +96,9 @@ fn to_sse(event: &VoterEvent) -> Event {
     }
 }
 
-fn named(name: &str, data: &impl Serialize) -> Event {
-    let data = serde_json::to_string(data).expect("an event has only text keys");
-    Event::default().event(name).data(data)
-}
-
-fn full() -> Response {
-    let text = format!(
+fn full() -> String {
+    format!(
         "{MOST_STREAMS} streams are open already, which is as many as there may be: close one, or watch through the \
          dashboard, which takes one for all its readers"
-    );
-    let mut response = ApiProblem::unavailable(text).into_response();
-    let soon = HeaderValue::from_static("1");
-    response.headers_mut().insert(header::RETRY_AFTER, soon);
-    response
+    )
 }

@@ -163,7 +163,29 @@ impl Drop for System {
     }
 }
 
+#[derive(clap::Parser)]
+struct Cli {
+    #[command(flatten)]
+    voter: tolerancia_voter_svc::Args,
+}
+
+/// The service's arguments, as the command line gives them.
+pub fn args(flags: &[&str]) -> tolerancia_voter_svc::Args {
+    <Cli as clap::Parser>::parse_from([&["voter-svc"], flags].concat()).voter
+}
+
 impl System {
+    /// Arguments of the service itself, over these replicas, on a free port and without Kafka.
+    pub fn service(&self) -> tolerancia_voter_svc::Args {
+        let free = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let (port, replicas) = (free.port().to_string(), self.addrs.join(","));
+        let places = ["--port", &port, "--inventory-urls", &replicas];
+        args(&[&["--kafka-bootstrap-servers", "127.0.0.1:1"], &places[..]].concat())
+    }
+
     /// Three replicas that know PROD-001 (version 7, 10 units; before that 11), all connected.
     pub async fn start() -> Self {
         let timeout = Duration::from_millis(300);

@@ -5,6 +5,7 @@ import { store } from '../app';
 import { format, lang, t } from '../i18n';
 import { useSlices } from '../schedule';
 import { beginning } from '../text';
+import { FewOf } from '../ui/few';
 import { attempt } from '../ui/message-state';
 import { Panel } from '../ui/panel';
 import type { ExperimentState, Folder } from '../wire';
@@ -218,27 +219,16 @@ function VerdictTag({ verdict, running }: { verdict: 'pass' | 'fail' | null; run
 const FEW = 6;
 
 function Results() {
-  const [all, setAll] = useState(false);
-  const list = store.folders;
   return (
     <div class="with-title">
       <h3>{t.experiments.results}</h3>
-      {list.length === 0 ? (
-        <p class="empty" data-testid="folders">
-          {t.experiments.noResults}
-        </p>
-      ) : (
-        <ul class="folders" data-testid="folders">
-          {(all ? list : list.slice(0, FEW)).map((one) => (
-            <FolderRow key={one.name} of={one} />
-          ))}
-        </ul>
-      )}
-      {list.length > FEW && (
-        <button type="button" class="quiet more" aria-expanded={all} onClick={() => setAll(!all)}>
-          {all ? t.showLess : t.show(list.length - FEW)}
-        </button>
-      )}
+      <FewOf
+        list={store.folders}
+        few={FEW}
+        what="folders"
+        empty={t.experiments.noResults}
+        row={(one) => <FolderRow key={one.name} of={one} />}
+      />
     </div>
   );
 }

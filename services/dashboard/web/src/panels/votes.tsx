@@ -1,5 +1,4 @@
 // How votes end, and what replicas said where they did not say the same.
-import { useState } from 'preact/hooks';
 import { dataNow, serverNow, store } from '../app';
 import { Chart, type Line, Swatch } from '../charts/chart';
 import { instanceLook } from '../charts/theme';
@@ -8,6 +7,7 @@ import { usePaced } from '../schedule';
 import { kindOf } from '../store/disagreements';
 import { votes } from '../store/series';
 import { WINDOW_S } from '../store/store';
+import { FewOf } from '../ui/few';
 import { Panel } from '../ui/panel';
 import type { Disagreement, Stock, Voice, VotesSecond } from '../wire';
 
@@ -56,28 +56,16 @@ const FEW = 3;
 
 function Disagreements() {
   usePaced(REORDER_MS, 'disagreements');
-  const [all, setAll] = useState(false);
-  const list = store.disagreements;
-  const shown = all ? list : list.slice(0, FEW);
   return (
     <div class="with-title">
       <h3>{t.disagreements.title}</h3>
-      {list.length === 0 ? (
-        <p class="empty" data-testid="disagreements">
-          {t.disagreements.empty}
-        </p>
-      ) : (
-        <ul class="disagreements" data-testid="disagreements">
-          {shown.map((one) => (
-            <Item key={`${one.id} ${one.first}`} of={one} />
-          ))}
-        </ul>
-      )}
-      {list.length > FEW && (
-        <button type="button" class="quiet more" aria-expanded={all} onClick={() => setAll(!all)}>
-          {all ? t.showLess : t.show(list.length - FEW)}
-        </button>
-      )}
+      <FewOf
+        list={store.disagreements}
+        few={FEW}
+        what="disagreements"
+        empty={t.disagreements.empty}
+        row={(one) => <Item key={`${one.id} ${one.first}`} of={one} />}
+      />
     </div>
   );
 }
