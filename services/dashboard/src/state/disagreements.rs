@@ -50,12 +50,9 @@ fn is_urgent(one: &Disagreement, newest: Timestamp) -> bool {
     !is_lag(one) && age_us <= URGENT_US
 }
 
-/// Whether nobody lied, and a quorum decided. Older voters do not say that a quorum was lacking: who stands how tells it.
+/// Whether nobody lied, and a quorum decided.
 fn is_lag(one: &Disagreement) -> bool {
-    let mut standings = one.voices.iter().map(|voice| voice.standing);
-    let is_silent = |standing| matches!(standing, Standing::Missing | Standing::NotAsked);
-    let is_lost = one.no_quorum || (!one.voices.is_empty() && standings.clone().all(is_silent));
-    !is_lost && !standings.any(|standing| matches!(standing, Standing::Dissents | Standing::Undecided))
+    !one.no_quorum && one.voices.iter().all(|voice| voice.standing != Standing::Dissents)
 }
 
 #[cfg(test)]
@@ -101,13 +98,6 @@ mod tests {
         let mut lost = lag(4, 4000);
         lost.no_quorum = true;
         assert_eq!(ids([lost, lag(1, 5000)]), [4, 1]);
-        // As older voters tell it.
-        for standings in [
-            &["missing", "not_asked", "missing"],
-            &["undecided", "undecided", "missing"],
-        ] {
-            assert_eq!(ids([one(1, 0, standings), lag(2, 9000)]), [1, 2], "{standings:?}");
-        }
         assert_eq!(ids([one(1, 0, &["stale", "missing", "agrees"]), lag(2, 9000)]), [2, 1]);
     }
 

@@ -93,7 +93,7 @@ fn votes(second: i64, clients: u64) -> BrowserEvent {
 fn disagreement(id: u64, first: i64, count: u64) -> BrowserEvent {
     let voice = json!({ "instance": "1", "answer": "ok", "on": true, "newest": null, "standing": "missing" });
     let value = json!({ "id": id, "first": rfc3339(stamp(first).at), "last": rfc3339(stamp(first).at), "count": count,
-        "product": "PROD-001", "version": 7, "stock": null, "voices": [voice] });
+        "product": "PROD-001", "no_quorum": false, "version": 7, "stock": null, "voices": [voice] });
     BrowserEvent::Disagreement(serde_json::from_value(value).unwrap())
 }
 

@@ -139,8 +139,8 @@ export interface Disagreement {
   last: string;
   count: number;
   product: string | null;
-  /** No quorum decided it. Older voters do not say. */
-  no_quorum?: boolean;
+  /** No quorum decided it. */
+  no_quorum: boolean;
   version: number | null;
   stock: Stock | null;
   voices: Voice[];

@@ -106,6 +106,7 @@ export function* second(n: number): Generator<AnyEvent> {
       last: at(ms + count),
       count,
       product: 'PROD-001',
+      no_quorum: false,
       version: n,
       stock: { available: n, reserved: 0 },
       voices: [],

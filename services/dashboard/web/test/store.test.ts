@@ -116,7 +116,8 @@ test('times belong to their transition, and what is not told any more is not kno
 
 test('a disagreement of a voter that was started anew is another one, though its number is the same', () => {
   const store = begun();
-  const one = { id: 1, last: new Date(BEGIN).toISOString(), count: 1, product: null, version: null, stock: null, voices: [] };
+  const undecided = { no_quorum: false, version: null, stock: null };
+  const one = { id: 1, last: new Date(BEGIN).toISOString(), count: 1, product: null, ...undecided, voices: [] };
   feed(store, ['disagreement', { ...one, first: 'a' }]);
   feed(store, ['disagreement', { ...one, first: 'b' }]);
   feed(store, ['disagreement', { ...one, first: 'b', count: 2 }]);
@@ -166,6 +167,7 @@ test('disagreements are told by their last vote, lies above lag', () => {
     last: new Date(BEGIN + ms).toISOString(),
     count: 1,
     product: 'P',
+    no_quorum: false,
     version: null,
     stock: null,
     voices: voices(standing),

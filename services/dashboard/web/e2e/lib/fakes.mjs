@@ -191,7 +191,8 @@ export class Voter extends Service {
       const newest = { version, available: lies ? 997 : 990, reserved: 10 };
       return { instance, answer: 'ok', on: true, newest, standing: lies ? 'dissents' : 'agrees' };
     };
-    const data = { id: this.id, first: rfc(ms), last: rfc(ms + 200), count: 3, product: 'PROD-001', version, stock };
+    const what = { product: 'PROD-001', no_quorum: false, version, stock };
+    const data = { id: this.id, first: rfc(ms), last: rfc(ms + 200), count: 3, ...what };
     return ['disagreement', { ...data, voices: ['1', '2', '3'].map(voice) }];
   }
 }

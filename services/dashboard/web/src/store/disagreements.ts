@@ -7,11 +7,8 @@ const URGENT_MS = 10_000;
 
 export type DisagreementKind = 'dissent' | 'stale' | 'no_quorum';
 
-/** Older voters do not say that a quorum was lacking; who stands how tells it. */
 export function kindOf({ no_quorum, voices }: Disagreement): DisagreementKind {
-  const undecided = voices.some(({ standing }) => standing === 'undecided');
-  const silent = voices.length > 0 && voices.every(({ standing }) => standing === 'missing' || standing === 'not_asked');
-  if (no_quorum || undecided || silent) return 'no_quorum';
+  if (no_quorum) return 'no_quorum';
   return voices.some(({ standing }) => standing === 'dissents') ? 'dissent' : 'stale';
 }
 
