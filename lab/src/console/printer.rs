@@ -2,7 +2,7 @@
 //!
 //! Whoever has something to say must never wait for a reader: one that stands still (a terminal after Ctrl-S, a stopped
 //! program at the other end of a pipe) would stop an experiment in the middle of a fault. So lines wait in a bounded
-//! queue, and what does not fit is counted and left out.
+//! queue, and what does not fit is counted and left out, with the number of lines where they would have stood.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -24,13 +24,19 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    lines: VecDeque<String>,
-    /// Lines that did not fit, and of which nobody was told yet.
-    lost: u64,
+    /// At most one more than [`MOST_LINES`].
+    entries: VecDeque<Entry>,
     /// A line is being written.
     is_busy: bool,
     /// No more will come.
     is_closed: bool,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Line(String),
+    /// As many lines in a row did not fit here.
+    Gap(u64),
 }
 
 impl Printer {
@@ -53,17 +59,19 @@ impl Printer {
     /// Hands a line over. Never waits.
     pub(super) fn line(&self, line: &str) {
         let mut queue = self.0.lock();
-        if queue.lines.len() < MOST_LINES {
-            queue.lines.push_back(format!("{line}\n"));
+        if queue.entries.len() < MOST_LINES {
+            queue.entries.push_back(Entry::Line(format!("{line}\n")));
+        } else if let Some(Entry::Gap(lost)) = queue.entries.back_mut() {
+            *lost += 1;
         } else {
-            queue.lost += 1;
+            queue.entries.push_back(Entry::Gap(1));
         }
         self.0.changed.notify_all();
     }
 
     /// Waits until everything is written, for `limit` at most, and says whether it is.
     pub(super) fn flush(&self, limit: Duration) -> bool {
-        let is_open = |queue: &mut Queue| queue.is_busy || queue.lost > 0 || !queue.lines.is_empty();
+        let is_open = |queue: &mut Queue| queue.is_busy || !queue.entries.is_empty();
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), limit, is_open);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
@@ -83,16 +91,12 @@ impl Shared {
         queue.is_busy = false;
         self.changed.notify_all();
         loop {
-            if let Some(line) = queue.lines.pop_front() {
+            if let Some(entry) = queue.entries.pop_front() {
                 queue.is_busy = true;
-                return Some(line);
-            }
-            match std::mem::take(&mut queue.lost) {
-                0 => {}
-                lost => {
-                    queue.is_busy = true;
-                    return Some(format!("{lost} lines left out: the reader does not keep up\n"));
-                }
+                return Some(match entry {
+                    Entry::Line(line) => line,
+                    Entry::Gap(lost) => format!("{lost} lines left out: the reader does not keep up\n"),
+                });
             }
             if queue.is_closed {
                 return None;
@@ -129,16 +133,53 @@ mod tests {
         drop(printer);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        let (last, told) = lines.split_last().unwrap();
-        assert!(told.len() >= MOST_LINES && told.len() < all, "{}", told.len());
-        for (number, line) in told.iter().enumerate() {
-            assert!(line.starts_with(&format!("{number} x")), "{line}");
+        let seen = numbers(&text, &rest);
+        assert_eq!(seen.next, all as u64);
+        assert!(seen.told >= MOST_LINES && seen.told < all, "{}", seen.told);
+    }
+
+    #[test]
+    fn lines_are_missing_where_the_text_says_so() {
+        // The reader goes on while lines come, so that there is room again after some were lost.
+        let (mut reader, writer) = io::pipe().unwrap();
+        let printer = Printer::to(writer).unwrap();
+        let rest = "x".repeat(1000);
+        let mut text = Vec::new();
+        let mut number = 0;
+        for _ in 0..4 {
+            for _ in 0..2 * MOST_LINES {
+                printer.line(&format!("{number} {rest}"));
+                number += 1;
+            }
+            let mut part = vec![0; MOST_LINES / 2 * rest.len()];
+            reader.read_exact(&mut part).unwrap();
+            text.extend(part);
         }
-        assert_eq!(
-            *last,
-            format!("{} lines left out: the reader does not keep up", all - told.len())
-        );
+        drop(printer);
+        reader.read_to_end(&mut text).unwrap();
+        assert_eq!(numbers(&String::from_utf8(text).unwrap(), &rest).next, number);
+    }
+
+    struct Seen {
+        /// Lines that were there.
+        told: usize,
+        /// The number that would come next.
+        next: u64,
+    }
+
+    /// Follows the numbers of the lines over the gaps that are told.
+    fn numbers(text: &str, rest: &str) -> Seen {
+        let mut seen = Seen { told: 0, next: 0 };
+        for line in text.lines() {
+            if let Some((lost, _)) = line.split_once(" lines left out: the reader does not keep up") {
+                seen.next += lost.parse::<u64>().unwrap();
+            } else {
+                assert_eq!(line, format!("{} {rest}", seen.next));
+                seen.told += 1;
+                seen.next += 1;
+            }
+        }
+        seen
     }
 
     #[test]
