@@ -19,13 +19,14 @@ COPY Cargo.toml Cargo.lock ./
 COPY crates crates
 COPY services services
 COPY lab lab
+COPY sim sim
 COPY cli cli
 
 # Cargo goes by the time of a file's last change. The cache may have been filled from another checkout, whose files
 # were older or newer than these, so all of ours count as changed; dependencies are taken from the cache.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    find crates services lab cli -type f -exec touch {} + \
+    find crates services lab sim cli -type f -exec touch {} + \
     && cargo build --release --locked -p tolerancia --no-default-features \
     && install -D -m 0755 target/release/tolerancia /out/tolerancia
 

@@ -153,20 +153,12 @@ rootLogger.appenderRef.file.ref=file
 LOG4J
 }
 
-# A CA that lives for this cluster only, and a certificate for 127.0.0.1 and localhost.
+# As Kafka wants them: key and certificate in one file.
 write_certificates() {
   local at=$dir/tls
-  mkdir -p "$at"
-  {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=tolerancia throw-away CA" \
-      -keyout "$at/ca.key" -out "$at/ca.pem" &&
-      openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
-        -keyout "$at/broker.key" -out "$at/broker.csr" &&
-      openssl x509 -req -in "$at/broker.csr" -CA "$at/ca.pem" -CAkey "$at/ca.key" -CAcreateserial -days 30 \
-        -extfile <(echo "subjectAltName=IP:127.0.0.1,DNS:localhost") -out "$at/broker.crt"
-  } >"$at/log" 2>&1 || die "openssl: $(tail -3 "$at/log")"
+  throw_away_certificate "$at" broker
   cat "$at/broker.key" "$at/broker.crt" >"$at/broker.pem"
-  rm -f "$at/ca.key" "$at/ca.srl" "$at/broker.key" "$at/broker.csr" "$at/broker.crt"
+  rm -f "$at/broker.key" "$at/broker.crt"
 }
 
 # What becomes broker N: a shell in a session of its own that writes its pid, so that there is no process without a pid

@@ -70,3 +70,19 @@ lock() {
 
 # locked DIR LOCK: whether this script has the lock, or nobody has and it can be had.
 locked() { [ "$1/$2" -ef "/proc/$BASHPID/fd/9" ] && flock -n 9; }
+
+# throw_away_certificate DIR NAME: a CA that lives for this server only (DIR/ca.pem; its key is deleted), and by it a
+# certificate for 127.0.0.1 and localhost (DIR/NAME.crt, DIR/NAME.key).
+throw_away_certificate() {
+  local at=$1 name=$2
+  mkdir -p "$at"
+  {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=tolerancia throw-away CA" \
+      -keyout "$at/ca.key" -out "$at/ca.pem" &&
+      openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
+        -keyout "$at/$name.key" -out "$at/$name.csr" &&
+      openssl x509 -req -in "$at/$name.csr" -CA "$at/ca.pem" -CAkey "$at/ca.key" -CAcreateserial -days 30 \
+        -extfile <(echo "subjectAltName=IP:127.0.0.1,DNS:localhost") -out "$at/$name.crt"
+  } >"$at/log" 2>&1 || die "openssl: $(tail -3 "$at/log")"
+  rm -f "$at/ca.key" "$at/ca.srl" "$at/$name.csr"
+}

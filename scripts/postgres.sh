@@ -13,6 +13,7 @@
 #   POSTGRES_PORT   5433
 #   POSTGRES_DIR    data, log and settings; the server's process id is the first line of data/postmaster.pid;
 #                   ${XDG_CACHE_HOME:-$HOME/.cache}/tolerancia/postgres-run, for root /var/cache/tolerancia/postgres-run
+#   POSTGRES_TLS    off; on: TLS only, with a throw-away CA, whose certificate POSTGRES_URL then names (needs openssl)
 #   POSTGRES_BIN    folder with initdb, postgres and psql; the newest /usr/lib/postgresql/*/bin
 #
 # PostgreSQL refuses to run as root: root runs it as the user `postgres` (or `nobody`), which must be able to enter the
@@ -44,10 +45,13 @@ postgres_dir() {
 }
 
 # What `start` was told, kept beside the data: every later command goes by it.
-settings() { printf '%s\n' "$port" "$password" "$bin"; }
+settings() { printf '%s\n' "$port" "$password" "$bin" "$tls"; }
 load_settings() {
   { read -r port && read -r password && read -r bin; } <"$dir/settings" ||
     die "$dir/settings cannot be read: scripts/postgres.sh stop"
+  # A cluster of before there was TLS has none.
+  tls=$(sed -n 4p "$dir/settings")
+  tls=${tls:-off}
 }
 started() { [ -s "$dir/settings" ]; }
 
@@ -79,7 +83,23 @@ find_user() {
   fi
 }
 
-print_exports() { echo "export POSTGRES_URL=postgres://tolerancia:$password@127.0.0.1:$port/tolerancia"; }
+print_exports() {
+  local url=postgres://tolerancia:$password@127.0.0.1:$port/tolerancia
+  if [ "$tls" = on ]; then url+="?sslmode=verify-full&sslrootcert=$(in_url "$dir/tls/ca.pem")"; fi
+  echo "export POSTGRES_URL='$url'"
+}
+
+# in_url TEXT: with every character that means something in a URL, or in quotes, as %XX.
+in_url() {
+  local text=$1 i character
+  for ((i = 0; i < ${#text}; i++)); do
+    character=${text:i:1}
+    case $character in
+      [A-Za-z0-9/._~-]) printf '%s' "$character" ;;
+      *) printf '%s' "$character" | od -An -v -tx1 | tr -d '\n' | tr ' ' '%' ;;
+    esac
+  done
+}
 
 # ---- the server -----------------------------------------------------------------------------------------------
 
@@ -174,7 +194,7 @@ launch() {
     # fsync stays on, though a throw-away cluster need not survive the loss of power: what is measured against it
     # should take the time that it takes elsewhere. Shared memory in files of the data directory goes with it.
     exec setsid "${unprivileged[@]}" "$bin/postgres" -D "$data" -p "$port" -c listen_addresses=127.0.0.1 \
-      -c unix_socket_directories= -c dynamic_shared_memory_type=mmap -c shared_buffers=32MB -c ssl=off \
+      -c unix_socket_directories= -c dynamic_shared_memory_type=mmap -c shared_buffers=32MB -c "ssl=$tls" \
       </dev/null >>"$dir/log" 2>&1 9>&-
   ) &
   launched=$!
@@ -213,9 +233,20 @@ undo() {
 
 # Only what this script made: somebody's own file in there stays, and the folder with it.
 delete_dir() {
-  rm -rf "$dir"/{data,log,settings,settings.new,superuser}
+  rm -rf "$dir"/{data,log,settings,settings.new,superuser,tls}
   rm -f "$dir/postgres.lock"
   rmdir "$dir" 2>/dev/null || [ ! -e "$dir" ] || say "$dir has other files in it and stays"
+}
+
+# The server refuses a key that others may read, and connections in the clear; nothing else may connect.
+require_tls() {
+  throw_away_certificate "$dir/tls" server
+  chmod 711 "$dir/tls"
+  chmod 644 "$dir/tls/ca.pem"
+  mv "$dir/tls/server.crt" "$dir/tls/server.key" "$data"
+  chmod 600 "$data/server.key"
+  echo "hostssl all all 127.0.0.1/32 scram-sha-256" >"$data/pg_hba.conf"
+  if [ "$EUID" = 0 ]; then chown "$user" "$data"/server.{crt,key} "$data/pg_hba.conf"; fi
 }
 
 create_cluster() {
@@ -234,6 +265,7 @@ create_cluster() {
     die "the cluster could not be made; the end of initdb's output is above"
   }
   rm -f "$dir/superuser"
+  if [ "$tls" = on ]; then require_tls; fi
   launch
   local create="CREATE ROLE tolerancia LOGIN PASSWORD '$password'; CREATE DATABASE tolerancia OWNER tolerancia;"
   # shellcheck disable=SC2317 # for await
@@ -256,6 +288,8 @@ start() {
     load_settings
     [ "${wanted:-$port}" = "$port" ] ||
       die "a cluster on port $port is in $dir: scripts/postgres.sh stop, or choose another POSTGRES_DIR"
+    [ "${POSTGRES_TLS:-$tls}" = "$tls" ] ||
+      die "a cluster with POSTGRES_TLS=$tls is in $dir: scripts/postgres.sh stop, or choose another POSTGRES_DIR"
     if answers; then
       say "it runs already; log and data: $dir"
     else
@@ -264,6 +298,12 @@ start() {
   else
     port=${POSTGRES_PORT:-5433}
     is_number "$port" 1 65535 || die "POSTGRES_PORT=$port is not a port from 1 to 65535"
+    tls=${POSTGRES_TLS:-off}
+    case $tls in
+      on) need openssl "apt-get install openssl" ;;
+      off) ;;
+      *) die "POSTGRES_TLS=$tls is neither on nor off" ;;
+    esac
     find_postgres
     find_user
     # What a `start` left that was killed half-way.

@@ -13,12 +13,14 @@ mod http;
 mod inject;
 mod load;
 mod outcome;
+mod planted;
 mod redraw;
 mod scenario;
 mod services;
 mod signals;
 mod simulate;
 mod supervisor;
+mod torture;
 mod up;
 mod verify;
 
@@ -60,11 +62,18 @@ enum Command {
     Scenario(scenario::ScenarioCommand),
     /// Simulate thousands of trials of a fault in seconds, or compare the model with a recorded trace.
     Simulate(tolerancia_lab::simulation::SimulateArgs),
+    /// Torture a system of its own with random faults of every kind, and look whether anything was lost or wrong.
+    Torture(torture::TortureCommand),
     #[command(flatten)]
     Service(services::Service),
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = planted::from_environment() {
+        console::err(format_args!("error: {error}"));
+        console::flush();
+        return ExitCode::from(CANNOT);
+    }
     // A wrong argument ends here, with exit code 2.
     let command = Command::parse();
     let code = match Runtime::new() {
@@ -97,6 +106,7 @@ async fn run(command: Command) -> Outcome {
         Command::Report(args) => redraw::run(args).await,
         Command::Scenario(command) => scenario::run(command).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Torture(args) => torture::run(args).await,
         Command::Service(service) => service.run().await,
     }
 }

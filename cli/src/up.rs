@@ -137,6 +137,7 @@ impl Backends {
             postgres: self.postgres().map(str::to_owned),
             dashboard: None,
             parameters: Vec::new(),
+            clocks: None,
         })
     }
 }

@@ -131,6 +131,12 @@ MUTATIONS = [
     ),
     Mutation("compose", "docker-compose.yml", "  cap_drop: [ALL]\n", "", "capabilities"),
     Mutation(
+        "compose", "docker-compose.yml", "cap_drop: [ALL]", "cap_drop: [ALL]\n  cap_add: [SYS_ADMIN]", "capabilities"
+    ),
+    Mutation("compose", "docker-compose.yml", "  read_only: true\n  tmpfs", "  tmpfs", "root file system can be written"),
+    Mutation("compose", "docker-compose.yml", '["no-new-privileges:true"]', "[]", "no-new-privileges"),
+    Mutation("compose", "docker-compose.yml", "  read_only: true\n  tmpfs", '  user: "0"\n  read_only: true\n  tmpfs', "user:"),
+    Mutation(
         "compose",
         "docker-compose.yml",
         'test: [CMD, healthcheck, "5006"]',
@@ -272,6 +278,17 @@ MUTATIONS = [
         "            readOnlyRootFilesystem: true\n",
         "",
         "readOnlyRootFilesystem",
+    ),
+    Mutation(
+        "kubernetes",
+        f"{K8S}/monitor.yaml",
+        "            allowPrivilegeEscalation: false\n",
+        "",
+        "no escalation",
+    ),
+    Mutation("kubernetes", f"{K8S}/orders.yaml", "        runAsNonRoot: true\n", "", "runAsNonRoot"),
+    Mutation(
+        "kubernetes", f"{K8S}/voter.yaml", "capabilities: { drop: [ALL] }", "capabilities: { drop: [NET_RAW] }", "drop [ALL]"
     ),
     Mutation(
         "kubernetes",

@@ -7,7 +7,9 @@
 //! | [`experiment`] | carries a scenario out and always cleans up |
 //! | [`oracle`] | replays the log and compares it with everything clients were told |
 //! | [`simulation`] | the live rules on a virtual clock, and recorded traces |
+//! | [`kills`] | replicas killed at random moments, and whether each restart ends equal |
 //! | [`statistics`] | quantiles, tests, and their uncertainty |
+//! | [`torture`] | random faults under random load, and whether anything was lost or wrong |
 //! | [`comparison`] | two experiments side by side |
 //! | [`console`] | prints, even if nobody reads |
 //! | [`report`] | verdict, objectives and tables, for machines and for people |
@@ -20,10 +22,12 @@ pub mod archive;
 pub mod comparison;
 pub mod console;
 pub mod experiment;
+pub mod kills;
 pub mod load;
 pub mod oracle;
 pub mod report;
 pub mod scenario;
 pub mod simulation;
 pub mod statistics;
+pub mod torture;
 mod ui;

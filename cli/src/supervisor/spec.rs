@@ -1,10 +1,12 @@
 //! What the system consists of: which processes, in which order, with which arguments and environment.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser as _;
 use tolerancia_bus::BusConfig;
+use tolerancia_lab::torture::Clocks;
 use tolerancia_service::config::{Ports, ServiceArgs, name};
 use tolerancia_wire::core::ReplicaId;
 
@@ -25,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const DASHBOARD_GRACE: Duration = Duration::from_secs(15);
 
 /// A system on this host.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct System {
     /// Everything that must survive a restart; absolute.
     pub data_dir: PathBuf,
@@ -45,6 +47,36 @@ pub struct System {
     pub dashboard: Option<Dashboard>,
     /// Further variables of all services, which know what of it is theirs. They take the place of the supervisor's own.
     pub parameters: Vec<(&'static str, String)>,
+    /// Wall clocks that can be set, one for each process.
+    pub clocks: Option<FakeClocks>,
+}
+
+/// `libfaketime` for the processes.
+#[derive(Debug, Clone)]
+pub struct FakeClocks {
+    /// The libraries to load, in this order.
+    pub libraries: Vec<PathBuf>,
+    /// From which the processes take how far their clocks are off.
+    pub clocks: Clocks,
+}
+
+impl FakeClocks {
+    /// What the process with this name needs in its environment. `CLOCK_MONOTONIC` stays what it is.
+    pub fn environment(&self, process: &str) -> [(&'static str, String); 5] {
+        let look = Clocks::LOOK.as_secs().to_string();
+        let libraries: Vec<_> = self.libraries.iter().map(|library| library.to_string_lossy()).collect();
+        [
+            ("LD_PRELOAD", libraries.join(":")),
+            (
+                "FAKETIME_TIMESTAMP_FILE",
+                self.clocks.file(process).to_string_lossy().into_owned(),
+            ),
+            ("FAKETIME_CACHE_DURATION", look),
+            // The second name is that of older versions.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+    }
 }
 
 /// What the page shows and starts besides the system.
@@ -57,7 +89,7 @@ pub struct Dashboard {
 }
 
 /// One process of the system.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Spec {
     /// `inventory-svc/2`: in the log and in the table.
     pub name: String,
@@ -107,6 +139,26 @@ fn first_line(text: &str) -> &str {
     line.trim_start_matches("error: ")
 }
 
+// Both without what is in the environment: passwords and tokens are.
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("data_dir", &self.data_dir)
+            .field("ports", &self.ports)
+            .field("bus", &self.bus)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec")
+            .field("name", &self.name)
+            .field("args", &self.args)
+            .finish_non_exhaustive()
+    }
+}
+
 impl System {
     /// All processes, in the order of their start.
     pub fn specs(&self) -> Vec<Spec> {
@@ -123,6 +175,12 @@ impl System {
         specs.push(self.service(3, name::VOTER, None, ports.voter()));
         // The last: an experiment that it has started needs all the others to clean up.
         specs.extend(self.dashboard.as_ref().map(|dashboard| self.page(dashboard)));
+        if let Some(clocks) = &self.clocks {
+            for spec in &mut specs {
+                let environment = clocks.environment(&spec.name);
+                spec.env.extend(environment.map(|(name, value)| (name, Some(value))));
+            }
+        }
         specs
     }
 
@@ -221,6 +279,7 @@ mod tests {
                 scenarios_dir: "s".into(),
             }),
             parameters: Vec::new(),
+            clocks: None,
         }
     }
 

@@ -18,6 +18,7 @@ use tansu_service::{
 };
 use tansu_storage::{BrokerRegistrationRequest, Storage as _, StorageContainer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, warn};
 use url::Url;
@@ -29,6 +30,8 @@ use crate::offsets::{InitProducerId, ListOffsets};
 use crate::produce::Produce;
 use crate::versions::PlainVersions;
 
+/// Connections at a time: a service has a handful.
+const MOST_CLIENTS: usize = 512;
 const CLUSTER: &str = "tolerancia";
 /// Between two rounds of deleting what is too old and compacting what is to be compacted.
 const MAINTENANCE: Duration = Duration::from_secs(600);
@@ -66,13 +69,17 @@ pub(crate) async fn serve(listener: TcpListener, log: Arc<Log>) -> Result<()> {
         )
             .into_layer(PlainVersions(routes)),
     );
+    let places = Arc::new(Semaphore::new(MOST_CLIENTS));
     let mut maintenance = interval(MAINTENANCE);
     let mut watch = interval(WATCH);
     watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => connection(Arc::clone(&service), stream),
+                Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
+                    Ok(place) => connection(Arc::clone(&service), stream, place),
+                    Err(_) => warn!("{MOST_CLIENTS} connections are open: another one is refused"),
+                },
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
                     sleep(Duration::from_millis(50)).await;
@@ -93,7 +100,7 @@ pub(crate) async fn serve(listener: TcpListener, log: Arc<Log>) -> Result<()> {
 }
 
 /// Serves one client in a task that only the client ends: see [`crate::log`].
-fn connection<S>(service: Arc<S>, stream: TcpStream)
+fn connection<S>(service: Arc<S>, stream: TcpStream, place: OwnedSemaphorePermit)
 where
     S: Service<(), TcpStream, Error = Error>,
 {
@@ -102,6 +109,7 @@ where
         return;
     }
     tokio::spawn(async move {
+        let _place = place;
         match service.serve(Context::default(), stream).await {
             Err(Error::Io(error)) => debug!(%error, "a client went away"),
             Err(error) => error!(%error, "a client was cut off"),

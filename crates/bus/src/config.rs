@@ -4,13 +4,14 @@
 //! brokers are near, and they are killed on purpose: so batches leave after half a millisecond, and a lost
 //! broker is looked for again many times per second instead of every ten.
 
+use std::fmt;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 /// How to reach the brokers, and how missing topics are created.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BusConfig {
     /// `HOST:PORT`, several separated by commas.
     pub bootstrap: String,
@@ -25,6 +26,24 @@ pub struct BusConfig {
     pub replication: i32,
     /// Further librdkafka properties, applied last.
     pub extra: Vec<(String, String)>,
+}
+
+/// Records that may wait in a producer; they take no more than 32 MiB either. Beyond it a record is refused at once.
+pub const MOST_QUEUED: usize = 50_000;
+
+/// Without the values of the further properties: passwords are among them.
+impl fmt::Debug for BusConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let extra: Vec<_> = self.extra.iter().map(|(name, _)| name).collect();
+        f.debug_struct("BusConfig")
+            .field("bootstrap", &self.bootstrap)
+            .field("client_id", &self.client_id)
+            .field("fetch_wait", &self.fetch_wait)
+            .field("partitions", &self.partitions)
+            .field("replication", &self.replication)
+            .field("extra", &extra)
+            .finish()
+    }
 }
 
 impl BusConfig {
@@ -47,7 +66,7 @@ impl BusConfig {
             ("enable.idempotence", "true"),
             ("linger.ms", "0.5"),
             ("message.timeout.ms", &delivery_timeout.as_millis().max(1).to_string()),
-            ("queue.buffering.max.messages", "50000"),
+            ("queue.buffering.max.messages", &MOST_QUEUED.to_string()),
             ("queue.buffering.max.kbytes", "32768"),
             ("retry.backoff.ms", "50"),
             ("retry.backoff.max.ms", "500"),
@@ -95,5 +114,27 @@ impl BusConfig {
             config.set(name, value);
         }
         config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_shown() {
+        let config = BusConfig {
+            bootstrap: "kafka:9092".to_owned(),
+            client_id: "voter-svc".to_owned(),
+            fetch_wait: Duration::from_millis(100),
+            partitions: 1,
+            replication: 1,
+            extra: vec![("sasl.password".to_owned(), "swordfish".to_owned())],
+        };
+        let shown = format!("{config:?}");
+        assert!(
+            shown.contains("sasl.password") && !shown.contains("swordfish"),
+            "{shown}"
+        );
     }
 }

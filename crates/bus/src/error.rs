@@ -13,7 +13,7 @@ pub enum BusError {
     Config(KafkaError),
     /// No broker answered in time.
     #[error(
-        "no Kafka broker answers at {bootstrap} ({last}): start the broker, or point KAFKA_BOOTSTRAP_SERVERS at a running one"
+        "no Kafka broker answers at {bootstrap} ({last}): start the broker, or point KAFKA_BOOTSTRAP_SERVERS at a running one; TLS and passwords are a matter of KAFKA_PROP_…"
     )]
     Unreachable {
         /// Where it was looked for.

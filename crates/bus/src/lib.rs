@@ -11,7 +11,7 @@ mod link;
 mod producer;
 mod topics;
 
-pub use config::BusConfig;
+pub use config::{BusConfig, MOST_QUEUED};
 pub use consumer::{Consumer, Message, Start, read_all, records_at};
 pub use error::{BusError, Result};
 pub use producer::Producer;

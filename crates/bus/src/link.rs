@@ -6,8 +6,8 @@
 //! attempt to connect, so it goes to `debug` and an outage is told once, when it starts and when it ends.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
@@ -21,6 +21,9 @@ use crate::BusConfig;
 /// How long a request may wait for the first byte of its answer, beyond the time that the broker may hold it.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// What librdkafka says where it is certificates or passwords that keep it out.
+const REFUSALS: [&str; 3] = ["SSL handshake failed", "SASL authentication error", "security.protocol"];
+
 /// The state of one client's connections.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -31,6 +34,8 @@ pub(crate) struct Link {
     up: AtomicBool,
     /// An outage is only told by a client that was connected before: starting is not an outage.
     was_up: AtomicBool,
+    /// Why a broker that is there does not let this client in.
+    refused: Mutex<Option<String>>,
 }
 
 impl Link {
@@ -44,6 +49,7 @@ impl Link {
             // Until librdkafka says otherwise, which for an unreachable broker it does at once.
             up: AtomicBool::new(true),
             was_up: AtomicBool::new(false),
+            refused: Mutex::default(),
         })
     }
 
@@ -51,9 +57,30 @@ impl Link {
         self.up.load(Ordering::Relaxed)
     }
 
+    /// Why a broker that is there does not let this client in, if one has said so since it was connected last.
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Certificates and passwords: nothing that waiting mends, so it is told, once.
+    fn set_refused(&self, why: &str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_none() {
+            warn!(
+                client = self.client,
+                why, "Kafka at {} does not let this client in: check the variables KAFKA_PROP_…", self.bootstrap
+            );
+        }
+        *refused = Some(why.to_owned());
+    }
+
     pub(crate) fn set_up(&self) {
         let returned = !self.up.swap(true, Ordering::Relaxed);
-        if self.was_up.swap(true, Ordering::Relaxed) && returned {
+        let first = !self.was_up.swap(true, Ordering::Relaxed);
+        if returned || first {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        if returned && !first {
             info!(client = self.client, "Kafka at {} is back", self.bootstrap);
         }
     }
@@ -121,11 +148,17 @@ impl Statistics {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         debug!(target: "librdkafka", client = self.0.client, ?level, fac, message);
+        // A client that only administers hears of it here alone.
+        if fac == "FAIL" && REFUSALS.iter().any(|part| message.contains(part)) {
+            self.0
+                .set_refused(message.split_once("]: ").map_or(message, |(_, why)| why));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => self.0.set_down(reason),
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => self.0.set_refused(reason),
             Some(RDKafkaErrorCode::Fatal) => error!(client = self.0.client, %error, reason, "Kafka client failed"),
             _ => debug!(client = self.0.client, %error, reason, "Kafka client error"),
         }
@@ -190,5 +223,34 @@ mod tests {
                       "a:2/2":{"nodename":"a:2","state":"UP","waitresp_cnt":1,"rxidle":10}}}"#;
         context.stats_raw(two.as_bytes());
         assert!(context.0.is_up());
+    }
+
+    #[test]
+    fn a_broker_that_lets_nobody_in_says_why_until_it_does() {
+        let config = BusConfig {
+            bootstrap: String::new(),
+            client_id: String::new(),
+            fetch_wait: Duration::ZERO,
+            partitions: 1,
+            replication: 1,
+            extra: Vec::new(),
+        };
+        let context = Context(Link::new(&config, "test"));
+        let why =
+            "sasl_ssl://a:1/bootstrap: SASL authentication error: Authentication failed: Invalid username or password";
+        context.log(
+            RDKafkaLogLevel::Error,
+            "FAIL",
+            "[thrd:a:1/1]: a:1/1: Connect to ipv4#127.0.0.1:1 failed",
+        );
+        assert_eq!(context.0.refused(), None);
+        context.log(
+            RDKafkaLogLevel::Error,
+            "FAIL",
+            &format!("[thrd:sasl_ssl://a:1/bootstrap]: {why}"),
+        );
+        assert_eq!(context.0.refused().as_deref(), Some(why));
+        context.0.set_up();
+        assert_eq!(context.0.refused(), None);
     }
 }

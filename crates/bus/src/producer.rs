@@ -129,6 +129,12 @@ impl Producer {
         self.shared.link.is_up()
     }
 
+    /// Records that wait to be sent or acknowledged; at most [`MOST_QUEUED`](crate::MOST_QUEUED).
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        usize::try_from(self.shared.current().in_flight_count()).unwrap_or(0)
+    }
+
     fn enqueue(
         &self,
         topic: &str,

@@ -19,6 +19,8 @@ use crate::{BusConfig, BusError, Result};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// One attempt.
 const ATTEMPT: Duration = Duration::from_secs(3);
+/// An attempt that has not ended by then does not end: see [`blocking`].
+const GIVEN_UP: Duration = Duration::from_secs(9);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a broker of a cluster may not know a topic that another one has just shown.
@@ -33,9 +35,10 @@ const SEGMENTS: u32 = 6;
 /// # Errors
 /// When no broker answers in time, one refuses to create a topic, or one that must keep everything is compacted.
 pub async fn ensure_topics(config: &BusConfig) -> Result<()> {
+    let link = Link::new(config, format!("{}-admin", config.client_id));
     let admin: AdminClient<Context> = config
         .client()
-        .create_with_context(Context(Link::new(config, format!("{}-admin", config.client_id))))
+        .create_with_context(Context(Arc::clone(&link)))
         .map_err(BusError::Config)?;
     let admin = Arc::new(admin);
     let deadline = Instant::now() + PATIENCE;
@@ -61,7 +64,8 @@ pub async fn ensure_topics(config: &BusConfig) -> Result<()> {
                     Err(error) => return Err(error),
                 }
             }
-            Err(error) => error.to_string(),
+            // That there is no connection is true, but not why.
+            Err(error) => link.refused().unwrap_or_else(|| error.to_string()),
         };
         debug!(last, "the topics are not there yet");
         if Instant::now() >= deadline {
@@ -75,7 +79,7 @@ pub async fn ensure_topics(config: &BusConfig) -> Result<()> {
 /// Partitions of each topic that exists.
 async fn existing(admin: &Arc<AdminClient<Context>>) -> Result<BTreeMap<String, usize>, KafkaError> {
     let admin = Arc::clone(admin);
-    blocking(move || {
+    blocking(GIVEN_UP, move || {
         let metadata = admin.inner().fetch_metadata(None, ATTEMPT)?;
         let topics = metadata.topics().iter();
         Ok(topics
@@ -286,7 +290,7 @@ async fn patiently<C: Asks, T: Send + 'static>(
     let ask = Arc::new(ask);
     loop {
         let (client, ask) = (Arc::clone(client), Arc::clone(&ask));
-        match blocking(move || ask(client.client())).await {
+        match blocking(GIVEN_UP, move || ask(client.client())).await {
             Ok(answer) => return Ok(answer),
             Err(error) if Instant::now() >= deadline => {
                 return Err(BusError::Unreachable {
@@ -300,16 +304,43 @@ async fn patiently<C: Asks, T: Send + 'static>(
     }
 }
 
-/// Runs one of librdkafka's blocking calls, each of which ends after [`ATTEMPT`].
+/// Runs one of librdkafka's blocking calls, each of which should end after [`ATTEMPT`]. It waits by the wall clock: where that
+/// is set back meanwhile, it waits for hours. So one that does not end is left behind, with its thread, and has failed.
 async fn blocking<T: Send + 'static>(
+    limit: Duration,
     call: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
 ) -> Result<T, KafkaError> {
-    match tokio::task::spawn_blocking(call).await {
+    let Ok(ended) = tokio::time::timeout(limit, tokio::task::spawn_blocking(call)).await else {
+        return Err(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut));
+    };
+    match ended {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The runtime is going down.
             Err(_) => Err(KafkaError::Canceled),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_does_not_end_has_failed_and_holds_nobody_up() {
+        // As librdkafka's do where the wall clock was set back while they wait.
+        let (go_on, stuck) = std::sync::mpsc::channel::<()>();
+        let asked = blocking(Duration::from_millis(20), move || {
+            let _ = stuck.recv();
+            Ok(())
+        });
+        let answer = tokio::time::timeout(Duration::from_secs(30), asked).await.unwrap();
+        assert_eq!(
+            answer.unwrap_err().rdkafka_error_code(),
+            Some(RDKafkaErrorCode::OperationTimedOut)
+        );
+        drop(go_on);
     }
 }

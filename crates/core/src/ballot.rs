@@ -28,6 +28,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::ledger::{Stock, Versioned};
+use crate::planted::{self, Planted};
 use crate::{ReplicaId, quorum};
 
 /// What one replica said about one product.
@@ -105,7 +106,11 @@ impl Ballot {
     #[must_use]
     pub fn new(replicas: usize) -> Self {
         Self {
-            quorum: quorum(replicas),
+            quorum: if planted::is(Planted::MinorityValue) {
+                1
+            } else {
+                quorum(replicas)
+            },
             replies: Vec::with_capacity(replicas),
             target: None,
             decision: None,
@@ -127,7 +132,7 @@ impl Ballot {
         }
         let target = self.target?;
         if let Some(best) = self.best(|reply| reply.counts)
-            && best.map(|v| v.version) >= target
+            && (best.map(|v| v.version) >= target || planted::is(Planted::StaleRead))
         {
             self.decision = Some(Decision {
                 value: best,
@@ -287,11 +292,13 @@ pub fn judge(decision: Decision, reply: &Reply) -> Judgement {
                 },
                 (true, false) => Judgement::Ahead,
                 // It says itself that it has applied the event which made the agreed version.
-                (false, _) if reply.applied > agreed.version => Judgement::Dissents {
-                    version: agreed.version,
-                    said: None,
-                    agreed: Some(agreed.stock),
-                },
+                (false, _) if reply.applied > agreed.version || planted::is(Planted::LagIsALie) => {
+                    Judgement::Dissents {
+                        version: agreed.version,
+                        said: None,
+                        agreed: Some(agreed.stock),
+                    }
+                }
                 (false, _) => Judgement::Stale,
             }
         }

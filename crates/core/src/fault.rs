@@ -6,12 +6,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ProductId, Stock};
 
 /// What is broken.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
     /// The process dies at once (SIGKILL).
@@ -19,13 +20,19 @@ pub enum Fault {
     /// Every answer sleeps first: uniform 500 to 1500 ms, or `latency_ms` ± 20 %.
     Latency {
         /// Mean of the sleep in milliseconds, 1 to 60,000; absent: uniform 500 to 1500 ms.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "crate::whole::option",
+            skip_serializing_if = "Option::is_none"
+        )]
+        #[schemars(with = "u64", range(min = 1, max = MAX_LATENCY_MS))]
         latency_ms: Option<u64>,
     },
     /// Answers are 5xx with this probability.
     Intermittent {
         /// 0 < probability ≤ 1.
         #[serde(default = "half")]
+        #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
         probability: f64,
     },
     /// The stock of one product is reported wrong.
@@ -40,7 +47,7 @@ pub enum Fault {
 }
 
 /// Which answers a fault touches. The default is all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Queries and health checks.
@@ -65,7 +72,8 @@ impl Scope {
 }
 
 /// A fault and the answers it touches: one injection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct FaultSpec {
     /// What is broken.
     #[serde(flatten)]
@@ -174,7 +182,11 @@ pub fn latency_ms(mean_ms: Option<u64>, chance: f64) -> f64 {
 #[must_use]
 pub fn falsify(truth: Stock, chance: f64) -> Stock {
     let bump = 1 + (chance.clamp(0.0, 1.0) * 100.0) as u64;
-    let available = truth.available.checked_add(bump).unwrap_or(truth.available - bump);
+    // Only near the end of the range, so there is enough to take away.
+    let available = truth
+        .available
+        .checked_add(bump)
+        .unwrap_or_else(|| truth.available - bump);
     Stock {
         available,
         reserved: truth.reserved,
@@ -294,7 +306,11 @@ mod tests {
         }
 
         #[test]
-        fn a_falsified_stock_is_always_wrong(available: u64, reserved: u64, chance in 0.0f64..1.0) {
+        fn a_falsified_stock_is_always_wrong(
+            available in prop_oneof![any::<u64>(), 0u64..200, u64::MAX - 200..=u64::MAX],
+            reserved: u64,
+            chance in 0.0f64..1.0,
+        ) {
             let truth = Stock { available, reserved };
             prop_assert_ne!(falsify(truth, chance), truth);
         }

@@ -1,5 +1,7 @@
 //! Names of products, orders and replicas, checked where they enter.
 
+mod schema;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use digest::{hash_order, hash_product};
 
+use crate::planted::{self, Planted};
 use crate::{OrderId, ProductId};
 
 pub use digest::StateDigest;
@@ -209,11 +210,13 @@ impl Ledger {
         if let Some(known) = self.orders.get(&id) {
             let same = known.product == *product_id && known.quantity == quantity;
             let outcome = if same { known.first_outcome() } else { Outcome::Conflict };
-            return Applied {
-                outcome,
-                product: None,
-                order: None,
-            };
+            if !(same && planted::is(Planted::DoubleApply)) {
+                return Applied {
+                    outcome,
+                    product: None,
+                    order: None,
+                };
+            }
         }
         let taken = match self.products.get(product_id) {
             _ if quantity == 0 => Err(Rejection::ZeroQuantity),
@@ -222,6 +225,11 @@ impl Ledger {
             Some(product) if product.partition != partition => Err(Rejection::UnknownProduct),
             Some(product) => {
                 let Stock { available, reserved } = product.newest().stock;
+                let quantity = if planted::is(Planted::Oversell) {
+                    quantity.min(available)
+                } else {
+                    quantity
+                };
                 match (available.checked_sub(quantity), reserved.checked_add(quantity)) {
                     (Some(available), Some(reserved)) => Ok(Stock { available, reserved }),
                     (None, _) => Err(Rejection::InsufficientStock),
@@ -282,12 +290,19 @@ impl Ledger {
             .expect("a confirmed order names a known product")
             .newest()
             .stock;
+        let given_back = if planted::is(Planted::HalfCancel) {
+            order.quantity - 1
+        } else if planted::is(Planted::Oversell) {
+            order.quantity.min(reserved)
+        } else {
+            order.quantity
+        };
         let stock = Stock {
             available: available
-                .checked_add(order.quantity)
+                .checked_add(given_back)
                 .expect("available + reserved fits, so this does"),
             reserved: reserved
-                .checked_sub(order.quantity)
+                .checked_sub(given_back)
                 .expect("a confirmed order's units are reserved"),
         };
         self.set_stock(&order.product, offset, stock);

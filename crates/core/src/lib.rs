@@ -11,16 +11,19 @@
 //! | [`tally`] | the outcome that a quorum of replicas reported for one order |
 //! | [`detector`] | evidence in, suspicion out |
 //! | [`checks`] | when to check an instance's health, and when an unanswered check counts |
+//! | [`clocks`] | when, by one's own clock, others made what they sent |
 //! | [`lateness`] | how long an answer may take before it counts as late |
 //! | [`pacing`] | when a reporter sends what it has found out |
 //! | [`staleness`] | which replicas stay behind the quorum for too long |
 //! | [`lifecycle`] | ON, OFF, quarantine, probation |
 //! | [`panel`] | all evidence about all instances in, verdicts out |
 //! | [`fault`] | what can be injected, and what it does |
+//! | [`planted`] | bugs that are planted on purpose, to show that checks can fail |
 
 pub mod ahead;
 pub mod ballot;
 pub mod checks;
+pub mod clocks;
 pub mod detector;
 pub mod fault;
 pub mod id;
@@ -29,8 +32,10 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod pacing;
 pub mod panel;
+pub mod planted;
 pub mod staleness;
 pub mod tally;
+pub mod whole;
 
 pub use id::{OrderId, ProductId, ReplicaId};
 pub use ledger::Stock;

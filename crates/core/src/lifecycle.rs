@@ -143,6 +143,12 @@ impl Lifecycle {
         self.clean_ns
     }
 
+    /// Since when it is ON, or was last, in nanoseconds.
+    #[must_use]
+    pub const fn on_since_ns(&self) -> u64 {
+        self.on_since_ns
+    }
+
     /// Whether its votes count.
     #[must_use]
     pub const fn is_on(&self) -> bool {

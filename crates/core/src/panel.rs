@@ -10,12 +10,15 @@
 
 mod account;
 mod member;
+mod worth;
 
 pub use account::Piece;
+pub use worth::{OLD_NS, Worth};
 
 use account::Account;
 use member::{HEALTH_CHECK, Member};
 
+use crate::clocks::Clocks;
 use crate::detector::{Bursts, DetectorConfig, Seen};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, Phase};
 use crate::staleness::Staleness;
@@ -114,6 +117,7 @@ pub struct Panel {
     quorum: usize,
     bursts: Bursts,
     staleness: Staleness,
+    clocks: Clocks,
     needed_checks: u32,
     idle_budget_ns: u64,
     /// When anything was last called.
@@ -144,6 +148,7 @@ impl Panel {
             quorum: quorum(config.replicas.into()),
             bursts: Bursts::new(),
             staleness: Staleness::new(config.replicas.into(), config.lag_budget_ns),
+            clocks: Clocks::new(),
             needed_checks: config.lifecycle.good_checks,
             idle_budget_ns: config.idle_budget_ns,
             last_ns: now_ns,

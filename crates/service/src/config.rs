@@ -11,8 +11,10 @@ use tolerancia_bus::BusConfig;
 use tolerancia_core::ReplicaId;
 use tolerancia_wire::health::{Health, HealthState};
 
-use crate::fault::FaultSwitch;
+use crate::fault::{FaultSwitch, MOST_TOKEN};
 use crate::logging::LogFormat;
+use crate::secret::Secret;
+use crate::shell::Limits;
 
 mod kafka;
 
@@ -89,7 +91,7 @@ pub struct ServiceArgs {
 
     /// PostgreSQL for orders, status and audit; without it a SQLite file in the data directory.
     #[arg(long, env = "POSTGRES_URL", hide_env_values = true)]
-    pub postgres_url: Option<String>,
+    pub postgres_url: Option<Secret>,
 
     /// Whether faults may be injected into this service: on or off.
     #[arg(long, env = "FAULT_INJECTION", default_value = "off", action = clap::ArgAction::Set, value_name = "on|off", value_parser = BoolishValueParser::new())]
@@ -97,7 +99,17 @@ pub struct ServiceArgs {
 
     /// Bearer token that `/fault` asks for; without it, none.
     #[arg(long, env = "FAULT_TOKEN", hide_env_values = true)]
-    pub fault_token: Option<String>,
+    pub fault_token: Option<Secret>,
+
+    /// Connections at a time, from 8; beyond it the one that has been idle for longest is closed. By default 16384, and never more
+    /// than the process may have open files.
+    #[arg(long, env = "MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub max_connections: Option<u32>,
+
+    /// Requests worked on at a time; beyond it, and a short queue, they are answered with 503. By default 128 in the voter,
+    /// 1024 elsewhere.
+    #[arg(long, env = "MAX_IN_FLIGHT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_in_flight: Option<u32>,
 
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -117,8 +129,17 @@ impl ServiceArgs {
         self.service_name = Some(given(self.service_name).unwrap_or_else(|| name.to_owned()));
         self.instance_id = given(self.instance_id);
         self.kafka_bootstrap_servers = given(self.kafka_bootstrap_servers);
+        let given = |text: Option<Secret>| text.filter(|text| !text.trim().is_empty());
         self.postgres_url = given(self.postgres_url);
         self.fault_token = given(self.fault_token);
+        if self.fault_token.as_ref().is_some_and(|token| token.len() > MOST_TOKEN) {
+            bail!(
+                "FAULT_TOKEN is longer than {MOST_TOKEN} bytes, and a longer one is never the right one: set a shorter one"
+            );
+        }
+        if breakable(name) {
+            self.warn_if_open();
+        }
         self.inventory_urls = self.inventory_urls.iter().filter_map(|url| authority(url)).collect();
         if !self.inventory_urls.is_empty() && self.inventory_urls.len() != usize::from(self.replicas) {
             bail!(
@@ -140,6 +161,18 @@ impl ServiceArgs {
         self.port.get_or_insert(place);
         uptime();
         Ok(self)
+    }
+
+    /// Says so where anybody in the network may break this service. It is no error: in a container every address is
+    /// listened on, and who comes that far is a matter of its network, which is not seen from here.
+    fn warn_if_open(&self) {
+        if self.fault_injection && self.fault_token.is_none() && !self.bind.to_canonical().is_loopback() {
+            tracing::warn!(
+                bind = %self.bind,
+                "WHOEVER REACHES THIS ADDRESS MAY INJECT FAULTS: set FAULT_TOKEN (openssl rand -hex 24) here and wherever \
+                 faults are injected from, or FAULT_INJECTION=off, or listen on 127.0.0.1 (--bind)"
+            );
+        }
     }
 
     /// Which replica this is.
@@ -248,6 +281,16 @@ impl ServiceArgs {
         name.to_owned()
     }
 
+    /// How much this service takes on; without `MAX_IN_FLIGHT` so many requests at a time as it says itself.
+    #[must_use]
+    pub fn limits(&self, in_flight: usize) -> Limits {
+        let given = |number: Option<u32>| number.and_then(|number| usize::try_from(number).ok());
+        Limits::new(
+            given(self.max_connections),
+            given(self.max_in_flight).or(Some(in_flight)),
+        )
+    }
+
     /// The switch of this service's faults.
     #[must_use]
     pub fn faults(&self) -> FaultSwitch {
@@ -296,6 +339,11 @@ impl Ports {
     }
 }
 
+/// Whether a service has routes that break something.
+fn breakable(service: &str) -> bool {
+    [name::INVENTORY, name::MONITOR, name::DASHBOARD].contains(&service)
+}
+
 /// Time since this process first asked.
 fn uptime() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -310,73 +358,4 @@ fn authority(url: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use clap::Parser as _;
-
-    #[derive(Debug, clap::Parser)]
-    struct Cli {
-        #[command(flatten)]
-        service: ServiceArgs,
-    }
-
-    fn parse(args: &[&str]) -> Result<ServiceArgs, clap::Error> {
-        Cli::try_parse_from([&["svc"], args].concat()).map(|cli| cli.service)
-    }
-
-    #[test]
-    fn each_service_has_its_place_after_the_base_port() {
-        let port = |name, args: &[&str]| parse(args).unwrap().prepared(name).unwrap().addr().port();
-        assert_eq!(port(name::INVENTORY, &["--instance-id", "2"]), 5002);
-        assert_eq!(port(name::MONITOR, &[]), 5004);
-        assert_eq!(port(name::VOTER, &[]), 5005);
-        assert_eq!(port(name::ORDERS, &[]), 5006);
-        assert_eq!(port(name::DASHBOARD, &[]), 5007);
-        assert_eq!(port(name::ORDERS, &["--replicas", "5", "--base-port", "7001"]), 7008);
-        assert_eq!(port(name::VOTER, &["--port", "9"]), 9);
-        assert_eq!(port(name::VOTER, &["--service-name", "renamed"]), 5005);
-    }
-
-    #[test]
-    fn contradictions_are_found_at_start() {
-        for (name, args) in [
-            (name::INVENTORY, &[][..]),
-            (name::INVENTORY, &["--instance-id", "0"]),
-            (name::INVENTORY, &["--instance-id", "4"]),
-            (name::VOTER, &["--inventory-urls", "a:1,b:2"]),
-        ] {
-            assert!(parse(args).unwrap().prepared(name).is_err(), "{args:?}");
-        }
-        for args in [
-            &["--replicas", "4"][..],
-            &["--fault-injection", "perhaps"],
-            &["--port", "70000"],
-            &["--bind", "x"],
-        ] {
-            assert!(parse(args).is_err(), "{args:?}");
-        }
-    }
-
-    #[test]
-    fn replicas_may_live_elsewhere() {
-        let args = parse(&["--inventory-urls", "http://inventory-1:5001/,b:2, c:3"]).unwrap();
-        let args = args.prepared(name::VOTER).unwrap();
-        let addrs: Vec<_> = ReplicaId::all(3).map(|id| args.replica_addr(id)).collect();
-        assert_eq!(addrs, ["inventory-1:5001", "b:2", "c:3"]);
-        let args = parse(&[]).unwrap().prepared(name::VOTER).unwrap();
-        assert_eq!(args.replica_addr(ReplicaId::new(3).unwrap()), "127.0.0.1:5003");
-    }
-
-    #[test]
-    fn only_replicas_carry_their_number_in_the_source() {
-        let args = parse(&["--instance-id", "2", "--fault-injection", "on"]).unwrap();
-        let args = args.prepared(name::INVENTORY).unwrap();
-        assert_eq!(args.source(), "inventory-svc/2");
-        assert!(args.fault_injection);
-        assert_eq!(
-            parse(&[]).unwrap().prepared(name::MONITOR).unwrap().source(),
-            "monitor-svc"
-        );
-    }
-}
+mod tests;

@@ -10,14 +10,19 @@ use tolerancia_wire::problem::MEDIA_TYPE;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiProblem(pub Problem);
 
+/// Longest detail, in characters: whoever sends much must not get it all back.
+const MOST_DETAIL: usize = 1000;
+/// What is kept of the end of one that is longer: what to do stands there.
+const END: usize = 300;
+
 impl ApiProblem {
-    /// A problem with this status; the title is the status in words.
+    /// A problem with this status; the title is the status in words. Of a detail of more than 1,000 characters the middle is left out.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self(Problem::new(
             status.as_u16(),
             status.canonical_reason().unwrap_or("Error"),
-            detail,
+            short(detail.into()),
         ))
     }
 
@@ -70,6 +75,16 @@ impl ApiProblem {
     }
 }
 
+fn short(text: String) -> String {
+    let count = text.chars().count();
+    if count <= MOST_DETAIL {
+        return text;
+    }
+    let begin = text.chars().take(MOST_DETAIL - END - 1);
+    let end = text.chars().skip(count - END);
+    begin.chain(['…']).chain(end).collect()
+}
+
 impl From<Problem> for ApiProblem {
     fn from(problem: Problem) -> Self {
         Self(problem)
@@ -81,6 +96,32 @@ impl IntoResponse for ApiProblem {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self.0).expect("a problem has only text keys");
         let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))];
-        (status, media_type, body).into_response()
+        let mut response = (status, media_type, body).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            // Whoever knows better puts another in its place.
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_much_text_beginning_and_end_are_told() {
+        let long = format!("{} is no number: send one", "é".repeat(5000));
+        let ApiProblem(problem) = ApiProblem::bad_request(long);
+        let detail = problem.detail;
+        assert_eq!(detail.chars().count(), MOST_DETAIL);
+        assert!(
+            detail.starts_with("éé") && detail.ends_with("é is no number: send one"),
+            "{detail}"
+        );
+        let ApiProblem(problem) = ApiProblem::bad_request("é".repeat(MOST_DETAIL));
+        assert!(!problem.detail.contains('…'));
     }
 }

@@ -15,14 +15,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::problem::ApiProblem;
+use crate::queues;
 
 /// A comment is sent after so much silence, so that a cut connection shows.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Seconds after which one who found no place may ask again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// Places for listeners. One that takes nothing keeps its place until its connection is gone, and costs no more than the
-/// kernel and the server hold for one connection.
+/// Places for listeners. One that takes nothing loses its place with its connection, which the server ends after 10 s, and
+/// costs no more than the kernel and the server hold for one connection.
 #[derive(Debug, Clone)]
 pub struct Places(Arc<Semaphore>);
 
@@ -34,6 +35,15 @@ impl Places {
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self(Arc::new(Semaphore::new(most)))
+    }
+
+    /// So many places, shown in the metrics as the queue `name`.
+    #[must_use]
+    pub fn shown_as(name: &'static str, most: usize) -> Self {
+        let places = Self::new(most);
+        let taken = places.clone();
+        queues::watch(name, most, move || most.saturating_sub(taken.0.available_permits()));
+        places
     }
 
     /// Takes a place.

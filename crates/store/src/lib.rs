@@ -38,6 +38,7 @@
 //! | [`lazy_store`] | the database a service is configured for, opened when used: it must start without |
 //! | [`lazy_postgres`], [`lazy_sqlite`] | the same, one kind of database |
 //! | [`open_postgres`], [`open_sqlite`] | opens now: a tool wants the error at once |
+//! | [`hold_sqlite`] | keeps everybody from writing to a file: an outage on purpose |
 //! | [`Store`] | the trait; [`Store::apply`] writes a batch in one transaction, [`Store::prune`] deletes what is old, all else is reading |
 //! | [`Write`] | one row to write; every write is idempotent, so a retry after a lost answer is harmless |
 //! | [`Buffer`] | the bounded write-behind queue; clone it freely |
@@ -61,5 +62,5 @@ pub use error::{Result, StoreError};
 pub use lazy::lazy_store;
 pub use postgres::{lazy_postgres, open_postgres};
 pub use rows::{AuditRow, OrderRow, RequestMetricsRow, VotingEvent, VotingKind};
-pub use sqlite::{lazy_sqlite, open_sqlite};
+pub use sqlite::{SqliteHold, hold_sqlite, lazy_sqlite, open_sqlite};
 pub use store::{PRUNE_MOST, Store, Write};

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tolerancia_wire::core::{OrderId, ReplicaId};
+use tolerancia_wire::denial::DenialEntry;
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::InstanceStatus;
 
@@ -35,6 +36,8 @@ pub enum Write {
     RequestMetrics(RequestMetricsRow),
     /// Adds a voting event.
     Voting(VotingEvent),
+    /// Adds refused attempts.
+    Denial(DenialEntry),
     /// Adds an order or moves it forward: PENDING, then CONFIRMED or REJECTED, then CANCELLED. An older or
     /// contradicting status is ignored; a product and a quantity that were missing are filled in.
     Order(OrderRow),
@@ -91,6 +94,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// See the trait.
     async fn voting_events(&self, limit: usize) -> Result<Vec<VotingEvent>>;
 
+    /// Refused attempts, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn denials(&self, limit: usize) -> Result<Vec<DenialEntry>>;
+
     /// An order.
     ///
     /// # Errors
@@ -110,8 +119,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// See the trait.
     async fn order_by_key(&self, key_part: u128) -> Result<Option<OrderRow>>;
 
-    /// Deletes the oldest request metrics of seconds before `metrics_before` (Unix time) and the oldest voting
-    /// events before `voting_before`, of each at most [`PRUNE_MOST`] rows, so that writers wait only briefly.
+    /// Deletes the oldest request metrics of seconds before `metrics_before` (Unix time), and the oldest voting
+    /// events and refused attempts before `voting_before`, of each at most [`PRUNE_MOST`] rows, so that writers wait only briefly.
     /// Returns how many were deleted: as long as it is not 0, there may be more. Statuses, the failure audit and
     /// orders are kept for ever.
     ///

@@ -54,7 +54,7 @@ async fn of_many_starters_one_migrates() {
     let applied = scratch
         .query("SELECT name FROM schema_migrations WHERE $1 <> '' ORDER BY version")
         .await;
-    assert_eq!(applied, ["initial", "evidence"]);
+    assert_eq!(applied, ["initial", "evidence", "denials"]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use conformance::rows::{BEFORE, audit, order, order_id, status};
 use tempfile::TempDir;
-use tolerancia_store::{Buffer, BufferConfig, StoreError, Write, lazy_sqlite, open_sqlite};
+use tolerancia_store::{Buffer, BufferConfig, StoreError, Write, hold_sqlite, lazy_sqlite, open_sqlite};
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::Verdict;
 
@@ -192,4 +192,28 @@ async fn what_was_queued_for_a_dead_file_arrives() {
     assert_eq!(buffer.close(Duration::from_secs(20)).await, 0);
     let store = open_sqlite(&path).await.unwrap();
     assert_eq!(store.orders(None, 5000).await.unwrap().len(), 1200);
+}
+
+#[tokio::test]
+async fn while_a_file_is_held_it_can_be_read_and_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tolerancia.db");
+    let store = open_sqlite(&path).await.unwrap();
+    let hold = hold_sqlite(&path).await.unwrap();
+    store.orders(None, 1).await.unwrap();
+    let write = Write::AuditTimes {
+        seq: 1,
+        ttd_ms: None,
+        ttr_ms: None,
+    };
+    // It gives up only after seconds: what counts is that it does not come through.
+    let mut writing = std::pin::pin!(store.apply(std::slice::from_ref(&write)));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut writing).await;
+    assert!(!matches!(early, Ok(Ok(()))), "{early:?}");
+    hold.release().await;
+    // The writer may have given up at this very moment, on a very slow machine.
+    let late = async { while store.apply(std::slice::from_ref(&write)).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(30), late).await.unwrap();
+    let message = unavailable(hold_sqlite(&directory.path().join("none.db")).await.map(drop));
+    assert!(message.contains("none.db"), "{message}");
 }

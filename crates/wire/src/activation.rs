@@ -4,6 +4,7 @@
 //! The report is made by whoever injected the fault, not by the replica that has it, and it reaches the audit
 //! alone: nothing that detects reads it, and the audit's answer holds times but not the fault.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tolerancia_core::ReplicaId;
 use tolerancia_core::fault::Fault;
@@ -13,7 +14,7 @@ use crate::fault::ActiveFault;
 use crate::status::Transition;
 
 /// Which fault it was, without its parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultName {
     /// The process died. It took its fault with it, so nobody clears it.
@@ -45,7 +46,7 @@ impl From<&Fault> for FaultName {
 
 /// The body of `POST /faults` on the monitor. It may be sent again with more in it: `activated_at` says which
 /// activation of the instance is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Activation {
     /// The replica.
@@ -74,7 +75,7 @@ impl Activation {
 }
 
 /// One entry of `GET /failures`. The times are those of the fault that the entry, an OFF, is the detection of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditEntry {
     /// What happened.
     #[serde(flatten)]
@@ -88,7 +89,7 @@ pub struct AuditEntry {
 }
 
 /// The answer of `GET /failures` with the times. Who needs none reads [`Failures`](crate::status::Failures).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {
     /// Newest first.
     pub failures: Vec<AuditEntry>,

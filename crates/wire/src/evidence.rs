@@ -5,6 +5,7 @@ use tolerancia_core::ledger::{Outcome, Stock};
 use tolerancia_core::{OrderId, ProductId, ReplicaId};
 
 use crate::Record;
+use crate::denial::Denial;
 
 /// The body of a record on `error-queue`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub enum ErrorBody {
         /// Why it could not be read.
         error: String,
     },
+    /// Attempts to break something that were refused. No evidence about anybody.
+    Denied(Denial),
 }
 
 /// A record on `error-queue`.
@@ -84,6 +87,16 @@ impl Batch {
             agreed: Vec::new(),
             dissents: Vec::new(),
             unlisted: 0,
+        }
+    }
+
+    /// What of it does not grow old: the proven lies, without what was only counted.
+    #[must_use]
+    pub fn proofs(&self) -> Self {
+        Self {
+            dissents: self.dissents.clone(),
+            unlisted: self.unlisted,
+            ..Self::new(self.instance)
         }
     }
 
@@ -253,7 +266,7 @@ mod tests {
         let record = ErrorRecord::new("voter-svc", ErrorBody::Evidence { batches });
         match ErrorRecord::from_bytes(&record.to_bytes()).unwrap().body {
             ErrorBody::Evidence { mut batches } => batches.remove(0),
-            ErrorBody::BadRecord { .. } => panic!("evidence was sent"),
+            ErrorBody::BadRecord { .. } | ErrorBody::Denied(_) => panic!("evidence was sent"),
         }
     }
 

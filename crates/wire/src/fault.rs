@@ -1,19 +1,22 @@
 //! Bodies of `GET PUT POST DELETE /fault`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 pub use tolerancia_core::fault::{Fault, FaultSpec, MAX_FAULTS, Scope};
 
 use crate::Stamp;
 
 /// The body of `PUT /fault` that injects several faults at once. For one, `PUT` and `POST` take a [`FaultSpec`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct FaultList {
     /// 1 to [`MAX_FAULTS`] faults that can be there at a time.
+    #[schemars(length(min = 1, max = MAX_FAULTS))]
     pub faults: Vec<FaultSpec>,
 }
 
 /// The answer of `GET`, `PUT`, `POST` and `DELETE /fault`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultState {
     /// The replica.
     pub instance: String,
@@ -34,7 +37,7 @@ pub struct FaultState {
 }
 
 /// A fault and since when it is active.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ActiveFault {
     /// The fault and its scope.
     #[serde(flatten)]

@@ -1,5 +1,6 @@
 //! What replicas and the voter answer about stock.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tolerancia_core::ledger::Versioned;
 use tolerancia_core::{ProductId, ReplicaId, Stock};
@@ -7,7 +8,7 @@ use tolerancia_core::{ProductId, ReplicaId, Stock};
 /// One replica's answer about one product (`GET /inventory/{product}` on a replica).
 ///
 /// An unknown product is a 404 with the same body and no versions, so that a quorum can agree on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaProduct {
     /// The product.
     pub product_id: ProductId,
@@ -22,7 +23,7 @@ pub struct ReplicaProduct {
 }
 
 /// One replica's answer about all products (`GET /inventory` on a replica).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaInventory {
     /// Who answers.
     pub instance: ReplicaId,
@@ -31,7 +32,7 @@ pub struct ReplicaInventory {
 }
 
 /// The voter's answer about one product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VotedProduct {
     /// The product.
     pub product_id: ProductId,
@@ -47,7 +48,7 @@ pub struct VotedProduct {
 }
 
 /// The voter's answer about all products.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VotedInventory {
     /// One voted product each, by name.
     pub products: Vec<VotedProduct>,
@@ -57,7 +58,7 @@ pub struct VotedInventory {
 }
 
 /// What one replica said when there was no quorum; in the 503 problem's `replies`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Said {
     /// Who.
     pub instance: ReplicaId,
@@ -71,7 +72,7 @@ pub struct Said {
 }
 
 /// The voter's counters since its start (`GET /voting-stats`).
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct VotingStats {
     /// Votes on behalf of clients.
     pub votes: u64,
@@ -100,7 +101,7 @@ pub struct VotingStats {
 }
 
 /// What the voter saw of one replica since its start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InstanceStats {
     /// The replica.
     pub instance: ReplicaId,

@@ -6,6 +6,7 @@
 //! [`trace`] that the experiment adds after a trial, and [`live`], which hands the audit's reports on to people.
 
 pub mod activation;
+pub mod denial;
 pub mod evidence;
 pub mod fault;
 pub mod health;

@@ -1,5 +1,6 @@
 //! Bodies of the orders API.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tolerancia_core::{OrderId, ProductId};
 
@@ -9,17 +10,19 @@ use crate::Stamp;
 pub const MAX_QUANTITY: u64 = (1 << 53) - 1;
 
 /// `POST /orders`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderRequest {
     /// What to order.
     pub product_id: ProductId,
     /// How many units, 1 to [`MAX_QUANTITY`].
+    #[serde(deserialize_with = "tolerancia_core::whole::deserialize")]
+    #[schemars(range(min = 1, max = MAX_QUANTITY))]
     pub quantity: u64,
 }
 
 /// Where an order stands for its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderStatus {
     /// In the log; no quorum has reported yet.
@@ -33,7 +36,7 @@ pub enum OrderStatus {
 }
 
 /// An order as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderView {
     /// The order.
     pub order_id: OrderId,
@@ -56,7 +59,7 @@ pub struct OrderView {
 }
 
 /// `GET /orders`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderList {
     /// Newest first.
     pub orders: Vec<OrderView>,

@@ -1,12 +1,13 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The media type.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error for the caller.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `about:blank`: the status code says the kind (RFC 9457, section 4.2.1).
     #[serde(rename = "type")]

@@ -31,7 +31,7 @@ impl<T> Record<T> {
     pub fn new(source: impl Into<String>, body: T) -> Self {
         let Stamp { at, mono_ns } = Stamp::now();
         Self {
-            event_id: Uuid::now_v7(),
+            event_id: event_id(),
             at,
             mono_ns,
             source: source.into(),
@@ -65,6 +65,13 @@ impl<T: DeserializeOwned> Record<T> {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
+}
+
+fn event_id() -> Uuid {
+    if let Some(id) = crate::time::virtual_time::event_id() {
+        return id;
+    }
+    Uuid::now_v7()
 }
 
 /// A record on `order-events`.

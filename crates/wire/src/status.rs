@@ -1,6 +1,7 @@
 //! Verdicts: the records on `instance-status` and the monitor's answers and events.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tolerancia_core::ReplicaId;
 use tolerancia_core::detector::{DetectorKind, Seen};
@@ -8,7 +9,7 @@ use tolerancia_core::detector::{DetectorKind, Seen};
 use crate::{Record, Stamp};
 
 /// Whether an instance's votes count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
     /// They count.
@@ -18,7 +19,7 @@ pub enum Verdict {
 }
 
 /// Where an instance is on its way back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Working; the verdict is ON.
@@ -30,7 +31,7 @@ pub enum Phase {
 }
 
 /// What kind of evidence led to a verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonKind {
     /// The connection was lost or refused.
@@ -52,7 +53,7 @@ pub enum ReasonKind {
 }
 
 /// Why a verdict was given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// The kind of evidence.
     pub kind: ReasonKind,
@@ -77,10 +78,11 @@ impl Reason {
 }
 
 /// One piece of the evidence that led to a verdict.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Clue {
     /// When the monitor took it in.
     #[serde(with = "crate::time::micros")]
+    #[schemars(with = "crate::time::Rfc3339")]
     pub at: Timestamp,
     /// Milliseconds from then to the verdict.
     pub ms_before: f64,
@@ -98,7 +100,7 @@ pub struct Clue {
 }
 
 /// One instance's status; the body of a record on `instance-status`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InstanceStatus {
     /// `inventory-svc`.
     pub service: String,
@@ -129,7 +131,7 @@ pub enum StatusBody {
 pub type StatusRecord = Record<StatusBody>;
 
 /// `GET /status` on the monitor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SystemStatus {
     /// Configured replicas.
     pub replicas: usize,
@@ -146,7 +148,7 @@ pub struct SystemStatus {
 }
 
 /// One change of an instance's status: an entry of `GET /failures` and an event of `GET /events`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Transition {
     /// Strictly increases, over restarts of the monitor too; the `id` of the server-sent event.
     pub seq: u64,
@@ -173,7 +175,7 @@ pub struct Transition {
 }
 
 /// `GET` and `PUT /detector` on the monitor: which detector judges all instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorChoice {
     /// Its name.

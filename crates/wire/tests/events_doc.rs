@@ -10,6 +10,7 @@ use serde_json::Value;
 use tolerancia_wire::Record;
 use tolerancia_wire::core::detector::Seen;
 use tolerancia_wire::core::ledger::{Event, Outcome, Refusal, Rejection};
+use tolerancia_wire::denial::Why;
 use tolerancia_wire::evidence::{Dissent, ErrorBody};
 use tolerancia_wire::metrics::MetricsBody;
 use tolerancia_wire::record::ResultBody;
@@ -47,6 +48,7 @@ variants!(outcome, OUTCOMES, Outcome,
 variants!(error, ERRORS, ErrorBody,
     ErrorBody::Evidence { .. } => "evidence",
     ErrorBody::BadRecord { .. } => "bad_record",
+    ErrorBody::Denied(_) => "denied",
 );
 variants!(dissent, DISSENTS, Dissent,
     Dissent::Stock { .. } => "stock",
@@ -69,6 +71,12 @@ variants!(refusal, REFUSALS, Refusal,
     Refusal::UnknownOrder => "unknown_order",
     Refusal::AlreadyReleased => "already_released",
     Refusal::NeverConfirmed => "never_confirmed",
+);
+variants!(why, WHYS, Why,
+    Why::InjectionOff => "injection_off",
+    Why::NoToken => "no_token",
+    Why::WrongToken => "wrong_token",
+    Why::Browser => "browser",
 );
 variants!(verdict, VERDICTS, Verdict,
     Verdict::On => "ON",
@@ -150,7 +158,7 @@ fn every_type_of_record_has_an_example_that_reads_and_writes_as_it_is() {
     covers(ERRORS, error, &errors);
     let dissents = errors.iter().flat_map(|body| match body {
         ErrorBody::Evidence { batches } => batches.as_slice(),
-        ErrorBody::BadRecord { .. } => &[],
+        ErrorBody::BadRecord { .. } | ErrorBody::Denied(_) => &[],
     });
     covers(
         DISSENTS,
@@ -271,6 +279,7 @@ fn the_names_are_those_on_the_wire() {
     }
     check(REJECTIONS, rejection);
     check(REFUSALS, refusal);
+    check(WHYS, why);
     check(VERDICTS, verdict);
     check(PHASES, phase);
     check(REASONS, reason);

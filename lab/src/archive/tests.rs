@@ -2,6 +2,7 @@
 
 mod damage;
 mod forms;
+mod mutated;
 mod tamper;
 mod world;
 

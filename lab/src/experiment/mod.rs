@@ -36,7 +36,7 @@ mod traffic;
 mod trial;
 mod turns;
 pub(crate) mod verify;
-mod watch;
+pub(crate) mod watch;
 mod written;
 
 use std::fs::File;

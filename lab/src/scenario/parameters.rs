@@ -37,6 +37,8 @@ pub const PARAMETERS: &[Parameter] = &[
     // What all services have.
     of("KAFKA_FETCH_WAIT_MS", Kind::Whole(0, 300_000)),
     of("KAFKA_PARTITIONS", Kind::Whole(1, 1024)),
+    of("MAX_CONNECTIONS", Kind::Whole(8, 1_000_000)),
+    of("MAX_IN_FLIGHT", Kind::Whole(1, 100_000)),
     // The monitor's, some of which the voter shares.
     of("HEALTH_CHECK_INTERVAL_MS", Kind::Whole(10, 60_000)),
     of("HEALTH_CHECK_TIMEOUT_MS", Kind::Whole(10, 60_000)),

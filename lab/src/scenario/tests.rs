@@ -4,6 +4,7 @@ use super::*;
 
 mod errors;
 mod files;
+mod fuzz;
 mod text;
 
 fn shipped(name: &str) -> Scenario {

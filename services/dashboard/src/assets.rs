@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tolerancia_service::openapi::{Answer, Api, Operation};
 
 /// Everything comes from here, and no text becomes a script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -30,15 +30,32 @@ const FILES: [(&str, &str, &[u8]); 4] = [
 ];
 
 /// `GET` of each file.
-pub(crate) fn routes() -> Router {
-    FILES.iter().fold(Router::new(), |router, (path, media_type, content)| {
+pub(crate) fn routes() -> Api {
+    FILES.iter().fold(Api::new(), |api, (path, media_type, content)| {
         let tag = tag(content);
         let answer = move |headers: HeaderMap| {
             let answer = file(&headers, media_type, content, &tag);
             std::future::ready(answer)
         };
-        router.route(path, get(answer))
+        api.get(path, answer, describe(path, media_type))
     })
+}
+
+fn describe(path: &str, media_type: &'static str) -> Operation {
+    let id = match path {
+        "/" => "page",
+        "/app.js" => "script",
+        "/app.css" => "style",
+        _ => "icon",
+    };
+    let text = json!({ "type": "string" });
+    let tagged = |answer: Answer| answer.header("ETag", "Another file has another.", &text);
+    // Without parameters, as documents name media types.
+    let essence = media_type.split(';').next().unwrap_or(media_type);
+    Operation::new(id, "A file of the page")
+        .header::<String>("If-None-Match", "The tags of what is known already.")
+        .answer(tagged(Answer::text(200, essence, "The file.")))
+        .answer(tagged(Answer::empty(304, "It is known already.")))
 }
 
 /// The file, or that the browser has it already. It asks each time, so a new program has a new page.
@@ -91,7 +108,7 @@ mod tests {
             request = request.header(header::IF_NONE_MATCH, tags);
         }
         let request = request.body(Body::empty()).unwrap();
-        routes().oneshot(request).await.unwrap()
+        routes().into_router().oneshot(request).await.unwrap()
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tolerancia_core::ReplicaId;
 use tolerancia_wire::activation::FaultName;
@@ -96,7 +97,7 @@ pub(crate) struct NamedSource {
 }
 
 /// A fault from its activation to its end.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(serde::Deserialize))]
 pub(crate) struct FaultWindow {
     /// The replica.

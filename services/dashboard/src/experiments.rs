@@ -17,9 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tolerancia_service::openapi::Api;
+use tolerancia_service::queues;
+use tolerancia_service::secret::Secret;
 
 use crate::browser::BrowserEvent;
 use crate::hub::Hub;
@@ -57,7 +59,7 @@ pub(crate) struct ExperimentSettings {
     /// Number of replicas.
     pub replicas: u8,
     /// The token that the replicas and the monitor ask for.
-    pub fault_token: Option<String>,
+    pub fault_token: Option<Secret>,
     /// Whether experiments may be started.
     pub enabled: bool,
 }
@@ -95,6 +97,7 @@ impl Experiments {
 
     fn telling(settings: ExperimentSettings, grace: Duration, tell: Box<Tell>) -> Self {
         let (commands, queue) = mpsc::channel(WAITING);
+        queues::watch_channel("experiment_commands", &commands);
         let scenarios = about(&settings.scenarios_dir);
         Self(Arc::new(Inner {
             settings,
@@ -162,7 +165,7 @@ pub(crate) fn program() -> std::io::Result<PathBuf> {
 }
 
 /// `POST /api/experiments` and `DELETE /api/experiments/current`.
-pub(crate) fn routes(experiments: Experiments) -> Router {
+pub(crate) fn routes(experiments: Experiments) -> Api {
     request::routes(experiments)
 }
 

@@ -86,7 +86,7 @@ impl Gate {
         if !writes {
             return None;
         }
-        self.faults.refusal(headers).or_else(|| {
+        self.faults.refusal(request).or_else(|| {
             let is_json = headers.get(header::CONTENT_TYPE).is_some_and(is_json);
             (!is_json && !request.body().is_end_stream()).then(|| {
                 let detail = "the body must be JSON: send the header Content-Type: application/json";

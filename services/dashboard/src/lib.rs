@@ -17,6 +17,7 @@ mod config;
 mod experiments;
 mod faults;
 mod gate;
+mod http;
 mod hub;
 mod results;
 mod state;
@@ -26,23 +27,16 @@ mod upstream;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use axum::Router;
-use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
-use axum::routing::post;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tolerancia_core::ReplicaId;
-use tolerancia_service::config::ServiceArgs;
-use tolerancia_service::shell::{Shell, serve};
-use tolerancia_wire::health::{Health, HealthState};
+use tolerancia_service::fault::{self, DenialAudit};
+use tolerancia_service::shell::{self, serve};
 
 pub use config::Args;
 
-use crate::browser::System;
 use crate::experiments::{ExperimentSettings, Experiments};
 use crate::faults::Injector;
-use crate::gate::Gate;
 use crate::hub::Hub;
 
 /// How long tasks may take at the end: an experiment clears its faults, and the audit is told of the last ones.
@@ -63,55 +57,28 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     tasks.spawn(experiments.clone().run(shutdown.clone()));
     upstream::watch(&hub, &args.places(), &tasks, &shutdown);
 
-    let listed = experiments.clone();
-    let system = system(&args);
-    let describe = move || System {
-        scenarios: listed.scenarios(),
-        ..system.clone()
-    };
-    let mut routes = Router::new()
-        .merge(assets::routes())
-        .merge(stream::routes(hub.clone(), describe, shutdown.clone()))
-        .merge(experiments::routes(experiments))
-        .merge(results::routes(args.results_dir.clone()))
-        // Whoever comes so far has the right one.
-        .route("/api/token", post(async || StatusCode::NO_CONTENT));
-    if service.fault_injection {
+    let injector = service.fault_injection.then(|| {
         let settings = faults::Settings {
             replicas: ReplicaId::all(service.replicas).map(|id| args.replica(id)).collect(),
             monitor: args.places().monitor,
             token: service.fault_token.clone(),
             data_dir: service.data_dir.clone(),
         };
-        let injector = Injector::start(settings, hub.clone(), &tasks, &shutdown);
-        routes = routes.merge(faults::routes(injector));
-    }
-    let gate = Gate::new(&args.hosts, service.faults());
-    let of_service = service.clone();
-    let router = Shell::new(move || health(&of_service, &hub))
-        .routes(routes)
-        .into_router()
-        .layer(from_fn_with_state(gate, gate::guard));
-    let served = serve(router, service.addr(), shutdown.clone()).await;
+        Injector::start(settings, hub.clone(), &tasks, &shutdown)
+    });
+    let faults = service.faults();
+    let denied = DenialAudit::start(&faults, fault::denials_to_log());
+    let limits = service.limits(shell::MAX_IN_FLIGHT);
+    let router = http::router(&args, hub, experiments, injector, faults, &limits, &shutdown);
+    let served = serve(router, service.addr(), limits, shutdown.clone()).await;
 
     shutdown.cancel();
+    denied.close().await;
     tasks.close();
     if tokio::time::timeout(GOODBYE, tasks.wait()).await.is_err() {
         tracing::warn!("not everything has ended within {} s", GOODBYE.as_secs());
     }
     served
-}
-
-/// What can be asked for here; which scenarios there are changes.
-fn system(args: &Args) -> System {
-    let service = &args.service;
-    System {
-        replicas: service.replicas,
-        injection: service.fault_injection,
-        token: service.fault_token.is_some(),
-        experiments: args.starts_experiments(),
-        scenarios: Vec::new(),
-    }
 }
 
 fn settings(args: &Args) -> Result<ExperimentSettings> {
@@ -125,21 +92,4 @@ fn settings(args: &Args) -> Result<ExperimentSettings> {
         fault_token: args.service.fault_token.clone(),
         enabled: args.starts_experiments(),
     })
-}
-
-/// The page works as long as it runs: who cannot be reached comes back, and a restart would not help. So it is DEGRADED,
-/// never DOWN.
-fn health(service: &ServiceArgs, hub: &Hub) -> Health {
-    let mut health = service.health(HealthState::Up);
-    health.details = hub.read(|state| {
-        let missing = state.sources().iter().filter(|(_, source)| !source.up);
-        let why = |error: &Option<String>| format!("not reached: {}", error.as_deref().unwrap_or("no reason is known"));
-        missing
-            .map(|(name, source)| (name.clone(), why(&source.error)))
-            .collect()
-    });
-    if !health.details.is_empty() {
-        health.status = HealthState::Degraded;
-    }
-    health
 }

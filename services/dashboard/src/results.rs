@@ -7,17 +7,16 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path as UrlPath, State};
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use futures_util::stream;
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 use tokio::io::AsyncReadExt as _;
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::problem::ApiProblem;
 
 /// The page of a report.
@@ -38,10 +37,38 @@ const HTML_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-sr
 const PLAIN_POLICY: &str = "default-src 'none'";
 
 /// `/results/{folder}/{file}` of this directory.
-pub(crate) fn routes(dir: PathBuf) -> Router {
-    Router::new()
-        .route("/results/{folder}/{file}", get(file))
+pub(crate) fn routes(dir: PathBuf) -> Api {
+    Api::new()
+        .get("/results/{folder}/{file}", file, describe())
         .with_state(dir)
+}
+
+fn describe() -> Operation {
+    Operation::new("result", "A report of an experiment")
+        .path::<String>("folder", "The experiment's folder.", "2026-01-01T00-00-00Z")
+        .path::<Name>("file", "The form of the report.", HTML)
+        .answer(Answer::text(200, "text/html", "The page."))
+        .answer(Answer::text(200, "text/markdown", "The text."))
+        .answer(Answer::json::<serde_json::Map<String, serde_json::Value>>(
+            200,
+            "For machines.",
+        ))
+        .problem(400, "A name is no text.")
+        .problem(404, "There is no such folder or no such report.")
+        .problem(500, "The report cannot be read.")
+}
+
+/// What may be asked for.
+#[derive(schemars::JsonSchema)]
+#[schemars(inline)]
+#[allow(dead_code)]
+enum Name {
+    #[schemars(rename = "report.html")]
+    Html,
+    #[schemars(rename = "report.md")]
+    Markdown,
+    #[schemars(rename = "report.json")]
+    Json,
 }
 
 async fn file(

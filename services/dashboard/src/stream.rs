@@ -4,17 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse::Event;
-use axum::routing::get;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::streams::{self, Place, Places};
 use tolerancia_wire::Stamp;
 use tolerancia_wire::time::rfc3339;
@@ -46,14 +45,19 @@ pub(crate) fn routes(
     hub: Hub,
     describe: impl Fn() -> System + Send + Sync + 'static,
     shutdown: CancellationToken,
-) -> Router {
+) -> Api {
     let app = App {
         hub,
         describe: Arc::new(describe),
-        places: Places::new(MOST_BROWSERS),
+        places: Places::shown_as("live_listeners", MOST_BROWSERS),
         shutdown,
     };
-    Router::new().route("/api/live", get(live)).with_state(app)
+    let about = Operation::new("live", "All that the page shows, as it happens")
+        .about("Server-sent events until the service stops: a `snapshot` first, then what changes.")
+        .header::<String>("Last-Event-ID", "The event after which to go on.")
+        .answer(Answer::events("The events."))
+        .answer(Answer::busy("All places are taken."));
+    Api::new().get("/api/live", live, about).with_state(app)
 }
 
 async fn live(State(app): State<App>, headers: HeaderMap) -> Response {

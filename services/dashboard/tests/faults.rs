@@ -253,7 +253,7 @@ async fn what_cannot_be_says_so() {
             422,
             "scope",
         ),
-        (json!([]), 400, "which instance"),
+        (json!([]), 400, "send a JSON object"),
     ] {
         let answer = system.send(Method::POST, "/api/faults", Some(body.clone())).await;
         assert_eq!(answer.status().as_u16(), status, "{body}");

@@ -39,7 +39,7 @@ pub(crate) struct Engine {
     pub consuming: watch::Receiver<bool>,
     /// Told while the log is waited for.
     pub idle: Arc<Idle>,
-    pub failing: Failing,
+    pub failing: Arc<Failing>,
 }
 
 /// The log, opened where the snapshot ends.
@@ -213,6 +213,9 @@ impl Engine {
 }
 
 fn save(replica: &mut Replica, outbox: &mut Outbox, saver: &Saver) {
+    if saver.wants_everything() {
+        replica.forget_saved();
+    }
     if replica.unsaved() > 0 && saver.is_free() {
         saver.save(replica.take_delta(), outbox.take_sending());
     }

@@ -1,23 +1,24 @@
 //! What a replica answers.
 
+mod describe;
+
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use bytes::Bytes;
 use tolerancia_core::ProductId;
+use tolerancia_service::openapi::Api;
 use tolerancia_service::problem::ApiProblem;
 
 use crate::view::View;
 
 /// `GET /inventory` and `GET /inventory/{product}`.
-pub(crate) fn routes(view: Arc<View>) -> Router {
-    Router::new()
-        .route("/inventory", get(inventory))
-        .route("/inventory/{product}", get(product))
+pub(crate) fn routes(view: Arc<View>) -> Api {
+    Api::new()
+        .get("/inventory", inventory, describe::inventory())
+        .get("/inventory/{product}", product, describe::product())
         .with_state(view)
 }
 
@@ -50,5 +51,13 @@ fn json(status: StatusCode, body: Bytes) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
+#[cfg(test)]
+#[path = "../../../crates/service/src/openapi/check.rs"]
+mod check;
+#[cfg(test)]
+mod document_tests;
+#[cfg(test)]
+#[path = "../../../crates/service/src/openapi/fuzz.rs"]
+mod fuzz;
 #[cfg(test)]
 mod tests;

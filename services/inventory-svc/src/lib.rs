@@ -9,19 +9,20 @@ mod engine;
 mod http;
 mod idle;
 mod outbox;
-mod replica;
+pub mod replica;
 mod saver;
 mod snapshot;
-mod view;
+pub mod view;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio_util::sync::CancellationToken;
 use tolerancia_bus::Producer;
 use tolerancia_service::config::{ServiceArgs, name};
-use tolerancia_service::fault::FaultSwitch;
+use tolerancia_service::fault::{self, DenialAudit, FaultSwitch};
+use tolerancia_service::queues;
 use tolerancia_service::requests::{self, Requests};
 use tolerancia_service::shell::{self, Shell};
 use tolerancia_wire::health::{Health, HealthState};
@@ -36,6 +37,8 @@ use crate::view::View;
 const DELIVERY: Duration = Duration::from_secs(30);
 /// How long the last metrics may take at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// Requests of one HTTP/2 connection at a time: the voter has one for all its clients.
+const STREAMS: u32 = 8192;
 
 /// Arguments of `tolerancia inventory-svc`.
 #[derive(Debug, Clone, clap::Args)]
@@ -59,9 +62,10 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     let me = service.replica()?;
     let bus = service.bus();
     let producer = Producer::new(&bus, DELIVERY)?;
+    queues::watch_producer(&producer);
     let view = Arc::new(View::new(me));
     let idle = Arc::new(Idle::default());
-    let failing = Failing::default();
+    let failing = Arc::new(Failing::default());
     let faults = service.faults();
 
     let engine = Engine {
@@ -88,22 +92,32 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     });
 
     let addr = service.addr();
+    let limits = service.limits(shell::MAX_IN_FLIGHT).with_streams(STREAMS);
     let requests = Requests::start(requests::to_kafka(producer.clone(), &service));
+    let denied = DenialAudit::start(&faults, fault::denials_to_kafka(producer.clone(), service.source()));
     let health = {
         let (view, producer) = (Arc::clone(&view), producer.clone());
         move || health(&service, &view, &idle, producer.is_connected(), &failing)
     };
-    let router = in_shell(health, view, faults).requests(&requests).into_router();
-    let served = shell::serve(router, addr, stop.clone()).await;
+    let app = in_shell(health, view, faults)
+        .requests(&requests)
+        .limits(&limits)
+        .into_app();
+    let served = shell::serve(app, addr, limits, stop.clone()).await;
     stop.cancel();
     requests.close().await;
+    denied.close().await;
     let ended = engine.await.context("the replica failed; its log says where");
     producer.flush(GOODBYE).await;
     served.and(ended?)
 }
 
 fn in_shell(health: impl Fn() -> Health + Send + Sync + 'static, view: Arc<View>, faults: FaultSwitch) -> Shell {
-    Shell::new(health).routes(http::routes(view)).faults(faults)
+    let about = "One replica: its own answers about stock. Ask the voter for answers that a quorum stands behind.";
+    Shell::new(health)
+        .described("inventory-svc", about)
+        .routes(http::routes(view))
+        .faults(faults)
 }
 
 fn health(service: &ServiceArgs, view: &View, idle: &Idle, kafka: bool, failing: &Failing) -> Health {
@@ -119,8 +133,11 @@ fn health(service: &ServiceArgs, view: &View, idle: &Idle, kafka: bool, failing:
             "not reachable; answers are as of the last event read".to_owned(),
         );
     }
-    if let Some(error) = &*failing.lock().unwrap_or_else(PoisonError::into_inner) {
-        missing("snapshot", format!("cannot be saved ({error}); free the disk"));
+    // DEGRADED, not DOWN: what it answers comes from its memory and is as right as before, and what it cannot save the log
+    // has. Turned OFF it would take a vote away from the others for nothing, and where all replicas share the disk, as under
+    // `up`, a full one would turn off all of them.
+    if let Some(why) = failing.why() {
+        missing("snapshot", why);
     }
     if !view.is_ready() {
         health.status = HealthState::CatchingUp;

@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tolerancia_bus::{BusError, Producer};
+use tolerancia_service::queues;
 
 use crate::replica::Letter;
 
@@ -31,9 +32,14 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(producer: Producer) -> Self {
+        let permits = Arc::new(Semaphore::new(ON_THE_WAY as usize));
+        let shown = Arc::clone(&permits);
+        queues::watch("outbox", ON_THE_WAY as usize, move || {
+            (ON_THE_WAY as usize).saturating_sub(shown.available_permits())
+        });
         Self {
             producer,
-            permits: Arc::new(Semaphore::new(ON_THE_WAY as usize)),
+            permits,
             sending: JoinSet::new(),
         }
     }

@@ -8,27 +8,31 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tolerancia_bus::Message;
 use tolerancia_core::ledger::{Event, Ledger, Product};
+use tolerancia_core::planted::{self, Planted};
 use tolerancia_core::{OrderId, ProductId, ReplicaId};
 use tolerancia_wire::evidence::{ErrorBody, ErrorRecord};
 use tolerancia_wire::record::{InventoryResult, OrderEvent, ResultBody};
 use tolerancia_wire::{partition, topic};
 
-use crate::snapshot::{Delta, Fingerprint, Restored};
+pub use crate::snapshot::{Delta, Fingerprint, Restored};
 
 /// How much of an error's text is reported, in characters.
 const ERROR_LIMIT: usize = 300;
 
 /// A record to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Letter {
+pub struct Letter {
+    /// Where to.
     pub topic: &'static str,
+    /// Its key.
     pub key: Vec<u8>,
+    /// Its bytes.
     pub payload: Vec<u8>,
 }
 
 /// The ledger, its position in the log, and what is not yet shown or saved of it.
 #[derive(Debug)]
-pub(crate) struct Replica {
+pub struct Replica {
     me: ReplicaId,
     replicas: u8,
     source: String,
@@ -43,11 +47,14 @@ pub(crate) struct Replica {
     unsaved_products: BTreeSet<ProductId>,
     unsaved_orders: HashSet<OrderId>,
     unsaved_events: usize,
+    /// The positions of the last delta, which the next begins from. None: the next is the whole state.
+    since: Option<BTreeMap<u16, u64>>,
 }
 
 impl Replica {
     /// The replica `me` of `replicas`, in the state that was restored, reading `partitions` partitions.
-    pub(crate) fn new(me: ReplicaId, replicas: u8, source: String, restored: Restored, partitions: u16) -> Self {
+    pub fn new(me: ReplicaId, replicas: u8, source: String, restored: Restored, partitions: u16) -> Self {
+        let since = Some(restored.positions.clone());
         let mut positions = restored.positions;
         for partition in 0..partitions {
             positions.entry(partition).or_insert(0);
@@ -64,27 +71,32 @@ impl Replica {
             unsaved_products: BTreeSet::new(),
             unsaved_orders: HashSet::new(),
             unsaved_events: 0,
+            since,
         }
     }
 
-    pub(crate) const fn ledger(&self) -> &Ledger {
+    /// The state.
+    pub const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
     /// The next offset of each partition.
-    pub(crate) const fn positions(&self) -> &BTreeMap<u16, u64> {
+    pub const fn positions(&self) -> &BTreeMap<u16, u64> {
         &self.positions
     }
 
     /// Applies one record. Returns what is to be told about it: the outcome, or, from the replica whose turn
     /// it is, that the record cannot be read.
-    pub(crate) fn apply(&mut self, message: &Message) -> Option<Letter> {
+    pub fn apply(&mut self, message: &Message) -> Option<Letter> {
         let Message { partition, offset, .. } = *message;
         self.positions.insert(partition, offset + 1);
         let newest = self.newest.entry(partition).or_default();
         newest.clear();
         newest.extend_from_slice(&message.payload);
         self.unsaved_events += 1;
+        if planted::is(Planted::SkippedEvent) && self.me.number() == 2 && offset % 100 == 99 {
+            return None;
+        }
         let event = match self.read(message) {
             Ok(event) => event,
             Err(error) => {
@@ -179,18 +191,28 @@ impl Replica {
     }
 
     /// The products that changed since the last call.
-    pub(crate) fn take_unseen(&mut self) -> BTreeSet<ProductId> {
+    pub fn take_unseen(&mut self) -> BTreeSet<ProductId> {
         std::mem::take(&mut self.unseen)
     }
 
     /// Records that were applied since the last [`take_delta`](Self::take_delta).
-    pub(crate) const fn unsaved(&self) -> usize {
+    pub const fn unsaved(&self) -> usize {
         self.unsaved_events
     }
 
+    /// Nothing of the state is saved any more: the next [`take_delta`](Self::take_delta) is the whole of it. Until it is
+    /// taken, what is unsaved is never more than that, however much is applied.
+    pub fn forget_saved(&mut self) {
+        self.unsaved_products = self.ledger.products().map(|(id, _)| id.clone()).collect();
+        self.unsaved_orders = self.ledger.orders().map(|(id, _)| *id).collect();
+        self.unsaved_events = self.unsaved_events.max(1);
+        self.since = None;
+    }
+
     /// What has changed since the last call, as it is now, with the position that it belongs to.
-    pub(crate) fn take_delta(&mut self) -> Delta {
+    pub fn take_delta(&mut self) -> Delta {
         self.unsaved_events = 0;
+        let since = self.since.replace(self.positions.clone());
         for (partition, payload) in &self.newest {
             self.last.insert(*partition, Fingerprint::of(payload));
         }
@@ -199,6 +221,7 @@ impl Replica {
         let product = |id: ProductId| self.ledger.product(&id).map(|product| (id, product.clone()));
         let order = |id: OrderId| self.ledger.order(id).map(|order| (id, order.clone()));
         Delta {
+            since,
             products: products.filter_map(product).collect(),
             orders: orders.filter_map(order).collect(),
             positions: self.positions.clone(),
@@ -208,10 +231,12 @@ impl Replica {
     }
 
     /// One product as it is now.
-    pub(crate) fn product(&self, id: &ProductId) -> Option<&Product> {
+    pub fn product(&self, id: &ProductId) -> Option<&Product> {
         self.ledger.product(id)
     }
 }
 
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod tests;

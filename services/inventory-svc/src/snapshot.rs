@@ -1,25 +1,36 @@
 //! The state on disk: products, orders and the position that they belong to, written in one transaction.
 //!
-//! Only what changed is written. The header carries the digest over the whole state and a checksum over
-//! itself, so a file whose parts do not belong together is found out at start instead of being believed.
-//! Such a file is set aside and the state is made anew from the log, which is the only truth.
+//! Only what changed is written. Damage is found by three proofs, each over what the one before leaves open:
+//! * redb's own checksums, a tree of hashes over all pages, are verified at every open, not only after a crash.
+//!   Without that a damaged page would be followed: into a panic at best, round in circles at worst;
+//! * the header has a SHA-256 over the position, the fingerprints of the last records and the digest;
+//! * the digest is over every product and order that was read.
+//!
+//! So a file is either a state that was saved, with the position that belongs to it, or it is set aside and the
+//! state is made anew from the log, which is the only truth. An *older* saved state, which redb may fall back to,
+//! is no wrong one: the log is read from its position on.
+//!
+//! Commits are `Durability::Immediate`, redb's default. Two-phase commit would cost a second `fsync` each and
+//! protects against whoever can make redb's checksums collide, which are not cryptographic; the SHA-256 above
+//! them is. Quick repair would only spare the check that is wanted here.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, Result, anyhow};
-use redb::{
-    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition, TableError,
-};
+use anyhow::{Result, anyhow};
+use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tolerancia_core::ledger::{Ledger, Order, Product, StateDigest};
 use tolerancia_core::{OrderId, ProductId};
 
-/// The layout of the file. Another one is set aside.
-const FORMAT: u32 = 2;
+mod header;
+
+pub use header::Fingerprint;
+use header::{FORMAT, Format, Header};
+
 const FILE: &str = "snapshot.redb";
 /// What a file that was set aside is called, before the time.
 const ASIDE: &str = "snapshot.redb.bad-";
@@ -33,74 +44,27 @@ const ORDERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("orders");
 /// The only key of the header table.
 const KEY: &str = "header";
 
-/// What the headers of all layouts have.
-#[derive(Debug, Deserialize)]
-struct Format {
-    format: u32,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    format: u32,
-    positions: BTreeMap<u16, u64>,
-    last: BTreeMap<u16, Fingerprint>,
-    digest: String,
-    check: String,
-}
-
-impl Header {
-    fn new(positions: BTreeMap<u16, u64>, last: BTreeMap<u16, Fingerprint>, digest: String) -> Self {
-        let mut header = Self {
-            format: FORMAT,
-            positions,
-            last,
-            digest,
-            check: String::new(),
-        };
-        header.check = header.expected();
-        header
-    }
-
-    fn expected(&self) -> String {
-        let Self {
-            positions,
-            last,
-            digest,
-            ..
-        } = self;
-        hex(&Sha256::digest(format!("{FORMAT} {positions:?} {last:?} {digest}")))
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What tells one record of a log from all others: a log that has it at the same offset is the same log up
-/// to there. 128 bits of the SHA-256 of its bytes, which hold the record's unique `event_id`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fingerprint(String);
-
-impl Fingerprint {
-    pub(crate) fn of(payload: &[u8]) -> Self {
-        Self(hex(&Sha256::digest(payload)[..16]))
-    }
-}
-
 /// What changed since the last save.
 #[derive(Debug, Clone)]
-pub(crate) struct Delta {
+pub struct Delta {
+    /// The positions that the changes begin from. None: these are no changes but the whole state.
+    pub since: Option<BTreeMap<u16, u64>>,
+    /// Products that changed, as they are now.
     pub products: Vec<(ProductId, Product)>,
+    /// Orders that changed, as they are now.
     pub orders: Vec<(OrderId, Order)>,
+    /// The next offset of each partition.
     pub positions: BTreeMap<u16, u64>,
     /// The record before each position.
     pub last: BTreeMap<u16, Fingerprint>,
+    /// Over the whole state.
     pub digest: StateDigest,
 }
 
 /// What a snapshot holds. The default is the state before the first event.
 #[derive(Debug, Default)]
-pub(crate) struct Restored {
+pub struct Restored {
+    /// The state.
     pub ledger: Ledger,
     /// The next offset of each partition.
     pub positions: BTreeMap<u16, u64>,
@@ -118,16 +82,54 @@ enum Trouble {
 
 impl<E: Into<redb::Error>> From<E> for Trouble {
     fn from(error: E) -> Self {
-        Self::Unreadable(error.into().to_string())
+        match error.into() {
+            redb::Error::Io(error) if !is_damage(error.kind()) => Self::Unusable(anyhow!(error)),
+            other => Self::Unreadable(other.to_string()),
+        }
     }
+}
+
+/// Why changes were not saved.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NotSaved {
+    /// The disk does not take them: the file is as before, and the same changes can be tried again.
+    Refused(String),
+    /// The file does not hold what they begin from, because it was damaged: only the whole state helps.
+    Baseless(String),
 }
 
 /// The snapshot file of one replica.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    path: PathBuf,
+    dir: PathBuf,
+    file: Mutex<File>,
+}
+
+#[derive(Debug)]
+struct File {
     /// None after a failed write: the database takes nothing more until it is opened anew.
-    db: Mutex<Option<Database>>,
+    db: Option<Database>,
+    /// The positions of the state that it holds.
+    holds: BTreeMap<u16, u64>,
+    /// The last write failed in a way that no disk explains.
+    suspect: bool,
+}
+
+impl File {
+    /// The database, if it is open, is closed. redb writes then, which on a damaged file may panic as every write may.
+    fn close(&mut self) {
+        if let Some(db) = self.db.take()
+            && catch_unwind(AssertUnwindSafe(|| drop(db))).is_err()
+        {
+            tracing::warn!("the snapshot could not be closed in order: the next start looks whether it is damaged");
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 impl Snapshot {
@@ -137,21 +139,26 @@ impl Snapshot {
     /// # Errors
     /// When the directory cannot be written to, or another process uses the file.
     pub(crate) fn open(dir: &Path) -> Result<(Self, Restored)> {
-        std::fs::create_dir_all(dir).with_context(|| unwritable(dir))?;
-        let loaded = std::panic::catch_unwind(|| Self::load(dir))
-            .unwrap_or_else(|_| Err(Trouble::Unreadable("reading it failed".to_owned())));
-        match loaded {
-            Ok(loaded) => Ok(loaded),
-            Err(Trouble::Unusable(error)) => Err(error),
+        std::fs::create_dir_all(dir).map_err(|error| unusable(dir, error.into()))?;
+        let (db, restored) = match load(dir) {
             Err(Trouble::Unreadable(why)) => {
-                let aside = Self::set_aside(dir)?;
+                let aside = set_aside(dir)?;
                 tracing::warn!(why, aside = %aside.display(), "the snapshot cannot be used; it is set aside and the state is rebuilt from the log");
-                Self::load(dir).map_err(|trouble| match trouble {
-                    Trouble::Unusable(error) => error,
-                    Trouble::Unreadable(why) => anyhow!("{why}").context(unwritable(dir)),
-                })
+                load(dir)
             }
+            loaded => loaded,
         }
+        .map_err(|trouble| match trouble {
+            Trouble::Unusable(error) => unusable(dir, error),
+            Trouble::Unreadable(why) => unusable(dir, std::io::Error::other(why).into()),
+        })?;
+        let file = Mutex::new(File {
+            db: Some(db),
+            holds: restored.positions.clone(),
+            suspect: false,
+        });
+        let dir = dir.to_owned();
+        Ok((Self { dir, file }, restored))
     }
 
     /// Gives up this snapshot, which does not fit the log, and begins a new one. Blocks.
@@ -160,74 +167,140 @@ impl Snapshot {
     /// As [`open`](Self::open).
     pub(crate) fn start_over(self, dir: &Path) -> Result<Self> {
         drop(self);
-        Self::set_aside(dir)?;
+        set_aside(dir)?;
         Ok(Self::open(dir)?.0)
-    }
-
-    fn load(dir: &Path) -> Result<(Self, Restored), Trouble> {
-        let path = dir.join(FILE);
-        let db = Database::builder().set_cache_size(CACHE).create(&path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => Trouble::Unusable(anyhow!(
-                "{} is in use by another process: stop the other replica, or give this one a data directory of its own (DATA_DIR)",
-                path.display()
-            )),
-            DatabaseError::Storage(StorageError::Io(error)) if !is_damage(error.kind()) => {
-                Trouble::Unusable(anyhow!(error).context(unwritable(dir)))
-            }
-            other => other.into(),
-        })?;
-        let restored = read(&db)?;
-        let db = Mutex::new(Some(db));
-        Ok((Self { path, db }, restored))
-    }
-
-    fn set_aside(dir: &Path) -> Result<PathBuf> {
-        // One is kept for whoever wants to know why; a full copy for each change of logs would fill the disk.
-        let earlier = std::fs::read_dir(dir).with_context(|| unwritable(dir))?;
-        for entry in earlier.filter_map(Result::ok) {
-            if entry.file_name().to_string_lossy().starts_with(ASIDE) {
-                std::fs::remove_file(entry.path()).with_context(|| unwritable(dir))?;
-            }
-        }
-        let aside = dir.join(format!("{ASIDE}{}", jiff::Timestamp::now().as_millisecond()));
-        std::fs::rename(dir.join(FILE), &aside).with_context(|| unwritable(dir))?;
-        Ok(aside)
     }
 
     /// Writes the changes and the position in one transaction, durably. Blocks.
     ///
     /// # Errors
-    /// When the disk does not take it; then the file is as before.
-    pub(crate) fn save(&self, delta: &Delta) -> Result<(), redb::Error> {
-        let mut slot = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        let db = match slot.take() {
-            Some(db) => db,
-            None => Database::builder().set_cache_size(CACHE).create(&self.path)?,
+    /// When the disk does not take them, or the file is not what they begin from. A file that was damaged is set
+    /// aside, here as at the start.
+    pub(crate) fn save(&self, delta: &Delta) -> Result<(), NotSaved> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.db.is_none() {
+            self.reopen(&mut file)?;
+        }
+        let db = file.db.as_ref().expect("it was just opened");
+        let based = |since: &BTreeMap<u16, u64>| *since == file.holds || delta.positions == file.holds;
+        if !delta.since.as_ref().is_none_or(based) {
+            return Err(NotSaved::Baseless("it does not hold the state before".to_owned()));
+        }
+        // On a damaged file redb may panic.
+        let written = catch_unwind(AssertUnwindSafe(|| write(db, delta)));
+        if matches!(written, Ok(Ok(()))) {
+            file.holds.clone_from(&delta.positions);
+            file.suspect = false;
+            return Ok(());
+        }
+        // It takes nothing more after a failure.
+        file.close();
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error @ (redb::Error::Io(_) | redb::Error::PreviousIo))) => {
+                Err(NotSaved::Refused(error.to_string()))
+            }
+            Ok(Err(error)) => self.doubt(&mut file, error.to_string()),
+            Err(_) => self.doubt(&mut file, "writing it failed".to_owned()),
+        }
+    }
+
+    /// Opens the file as it is now, checked anew; a new one if it is damaged.
+    fn reopen(&self, file: &mut File) -> Result<(), NotSaved> {
+        let refused = |trouble| match trouble {
+            Trouble::Unusable(error) => NotSaved::Refused(format!("{error:#}")),
+            Trouble::Unreadable(why) => NotSaved::Refused(why),
         };
-        Self::write(&db, delta)?;
-        *slot = Some(db);
+        let (db, restored) = match load(&self.dir) {
+            Err(Trouble::Unreadable(why)) => {
+                self.give_up(file, &why)?;
+                load(&self.dir)
+            }
+            loaded => loaded,
+        }
+        .map_err(refused)?;
+        file.db = Some(db);
+        file.holds = restored.positions;
         Ok(())
     }
 
-    fn write(db: &Database, delta: &Delta) -> Result<(), redb::Error> {
-        let transaction = db.begin_write()?;
-        {
-            let mut products = transaction.open_table(PRODUCTS)?;
-            for (id, product) in &delta.products {
-                products.insert(id.as_str(), to_json(product).as_slice())?;
-            }
-            let mut orders = transaction.open_table(ORDERS)?;
-            for (id, order) in &delta.orders {
-                orders.insert(id.uuid().as_u128(), to_json(order).as_slice())?;
-            }
-            let header = Header::new(delta.positions.clone(), delta.last.clone(), delta.digest.to_string());
-            transaction
-                .open_table(HEADER)?
-                .insert(KEY, to_json(&header).as_slice())?;
+    /// After a failure that may be damage. Opening anew tells; if it does not, the second failure does.
+    fn doubt(&self, file: &mut File, why: String) -> Result<(), NotSaved> {
+        if !std::mem::replace(&mut file.suspect, true) {
+            return Err(NotSaved::Refused(why));
         }
-        transaction.commit()?;
+        self.give_up(file, &why)?;
+        Err(NotSaved::Baseless(why))
+    }
+
+    fn give_up(&self, file: &mut File, why: &str) -> Result<(), NotSaved> {
+        let aside = set_aside(&self.dir).map_err(|error| NotSaved::Refused(format!("{error:#}")))?;
+        tracing::warn!(why, aside = %aside.display(), "the snapshot was damaged; it is set aside and written anew");
+        file.holds = BTreeMap::new();
+        file.suspect = false;
         Ok(())
     }
+}
+
+/// Opens the file, or makes one, and reads it.
+fn load(dir: &Path) -> Result<(Database, Restored), Trouble> {
+    // The checks find damage before it is followed; this is for what they might leave.
+    catch_unwind(|| {
+        let path = dir.join(FILE);
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        let db = builder.create(&path).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => Trouble::Unusable(anyhow!(
+                "{} is in use by another process: stop the other replica, or give this one a data directory of its own (DATA_DIR)",
+                path.display()
+            )),
+            other => other.into(),
+        })?;
+        let restored = read(&db)?;
+        Ok((db, restored))
+    })
+    .unwrap_or_else(|_| Err(Trouble::Unreadable("reading it failed".to_owned())))
+}
+
+fn set_aside(dir: &Path) -> Result<PathBuf> {
+    // One is kept for whoever wants to know why; a full copy for each change of logs would fill the disk.
+    let failed = |error: std::io::Error| unusable(dir, error.into());
+    for entry in std::fs::read_dir(dir).map_err(failed)?.filter_map(Result::ok) {
+        if entry.file_name().to_string_lossy().starts_with(ASIDE) {
+            let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let remove = |path| {
+                if directory {
+                    std::fs::remove_dir_all(path)
+                } else {
+                    std::fs::remove_file(path)
+                }
+            };
+            remove(entry.path()).map_err(failed)?;
+        }
+    }
+    let aside = dir.join(format!("{ASIDE}{}", jiff::Timestamp::now().as_millisecond()));
+    std::fs::rename(dir.join(FILE), &aside).map_err(failed)?;
+    Ok(aside)
+}
+
+fn write(db: &Database, delta: &Delta) -> Result<(), redb::Error> {
+    let transaction = db.begin_write()?;
+    {
+        let mut products = transaction.open_table(PRODUCTS)?;
+        for (id, product) in &delta.products {
+            products.insert(id.as_str(), to_json(product).as_slice())?;
+        }
+        let mut orders = transaction.open_table(ORDERS)?;
+        for (id, order) in &delta.orders {
+            orders.insert(id.uuid().as_u128(), to_json(order).as_slice())?;
+        }
+        let header = Header::new(delta.positions.clone(), delta.last.clone(), delta.digest.to_string());
+        transaction
+            .open_table(HEADER)?
+            .insert(KEY, to_json(&header).as_slice())?;
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 fn read(db: &Database) -> Result<Restored, Trouble> {
@@ -235,8 +308,11 @@ fn read(db: &Database) -> Result<Restored, Trouble> {
     let transaction = db.begin_read()?;
     let header = match transaction.open_table(HEADER) {
         Ok(table) => table.get(KEY)?.map(|value| value.value().to_vec()),
-        // A new file.
-        Err(TableError::TableDoesNotExist(_)) => return Ok(Restored::default()),
+        // A new file, if there is nothing else: orders without a position would be taken for those of the next save.
+        Err(TableError::TableDoesNotExist(_)) if transaction.list_tables()?.next().is_none() => {
+            return Ok(Restored::default());
+        }
+        Err(TableError::TableDoesNotExist(_)) => None,
         Err(error) => return Err(error.into()),
     };
     let header = header.ok_or_else(|| unreadable("it has no header"))?;
@@ -247,7 +323,7 @@ fn read(db: &Database) -> Result<Restored, Trouble> {
         )));
     }
     let header: Header = from_json(&header)?;
-    if header.check != header.expected() {
+    if !header.is_whole() {
         return Err(unreadable("its header does not match its checksum"));
     }
     let mut products = Vec::new();
@@ -279,19 +355,27 @@ fn read(db: &Database) -> Result<Restored, Trouble> {
     })
 }
 
-/// Kinds of I/O errors by which redb says that a file is none of its own.
+/// Kinds of I/O errors by which redb, or the system, says that a file is none of redb's.
 fn is_damage(kind: ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::IsADirectory
     )
 }
 
-fn unwritable(dir: &Path) -> String {
-    format!(
-        "the data directory {} cannot be used: make it writable, or choose another (DATA_DIR)",
-        dir.display()
-    )
+/// The error for a data directory that only the user can make usable, and how. What is no error of the system's says
+/// that by itself.
+fn unusable(dir: &Path, error: anyhow::Error) -> anyhow::Error {
+    let Some(kind) = error.downcast_ref().map(std::io::Error::kind) else {
+        return error;
+    };
+    let dir = dir.display();
+    error.context(match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            format!("there is no space in the data directory {dir}: free the disk, or choose another (DATA_DIR)")
+        }
+        _ => format!("the data directory {dir} cannot be used: make it writable, or choose another (DATA_DIR)"),
+    })
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
@@ -302,5 +386,7 @@ fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Trouble> {
     serde_json::from_slice(bytes).map_err(|error| Trouble::Unreadable(error.to_string()))
 }
 
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod tests;

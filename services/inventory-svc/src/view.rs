@@ -22,7 +22,7 @@ const APPLIED: &str = "\"applied\":";
 
 /// One product's answer around the value of `applied`.
 #[derive(Debug)]
-pub(crate) struct Entry {
+struct Entry {
     partition: u16,
     head: String,
     tail: String,
@@ -62,14 +62,15 @@ struct State {
 
 /// The read side of one replica.
 #[derive(Debug)]
-pub(crate) struct View {
+pub struct View {
     me: ReplicaId,
     ready: AtomicBool,
     state: RwLock<State>,
 }
 
 impl View {
-    pub(crate) fn new(me: ReplicaId) -> Self {
+    /// Nothing to show yet of the replica `me`, which is not ready.
+    pub fn new(me: ReplicaId) -> Self {
         Self {
             me,
             ready: AtomicBool::new(false),
@@ -78,16 +79,17 @@ impl View {
     }
 
     /// Whether the log as it stood at start is applied.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_ready(&self) {
+    /// The log as it stood at start is applied.
+    pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
     }
 
     /// Shows these products as they are now, and all others as they were.
-    pub(crate) fn publish<'a>(
+    pub fn publish<'a>(
         &self,
         changed: impl Iterator<Item = (&'a ProductId, &'a Product)>,
         applied: &BTreeMap<u16, u64>,
@@ -114,7 +116,7 @@ impl View {
     }
 
     /// The answer about one product, and whether there is such a product.
-    pub(crate) fn product(&self, id: &ProductId) -> (bool, Bytes) {
+    pub fn product(&self, id: &ProductId) -> (bool, Bytes) {
         let (found, partition, applied) = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let found = state.products.get(id).cloned();
@@ -143,7 +145,7 @@ impl View {
     }
 
     /// The answer about all products.
-    pub(crate) fn inventory(&self) -> Bytes {
+    pub fn inventory(&self) -> Bytes {
         let entries: Vec<(Arc<Entry>, u64)> = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let applied = |entry: &Entry| state.applied.get(&entry.partition).copied().unwrap_or(0);
@@ -166,7 +168,7 @@ impl View {
     }
 
     /// Positions and digest, which belong together.
-    pub(crate) fn position(&self) -> (BTreeMap<u16, u64>, StateDigest) {
+    pub fn position(&self) -> (BTreeMap<u16, u64>, StateDigest) {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         (state.applied.clone(), state.digest)
     }

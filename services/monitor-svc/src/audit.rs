@@ -16,12 +16,13 @@ mod times;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use axum::Router;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::fault::FaultSwitch;
+use tolerancia_service::openapi::Api;
+use tolerancia_service::queues;
 use tolerancia_store::{Buffer, Write};
 use tolerancia_wire::activation::Activation;
 use tolerancia_wire::live;
@@ -54,8 +55,9 @@ pub(crate) struct Auditor {
 
 impl Auditor {
     /// An auditor of the verdicts from here on, and the route that feeds it.
-    pub(crate) fn new(shared: Shared, store: Buffer, live: Live, faults: &FaultSwitch, replicas: u8) -> (Self, Router) {
+    pub(crate) fn new(shared: Shared, store: Buffer, live: Live, faults: &FaultSwitch, replicas: u8) -> (Self, Api) {
         let (out, reports) = mpsc::channel(QUEUE);
+        queues::watch_channel("fault_reports", &out);
         let auditor = Self {
             verdicts: shared.subscribe(None).1,
             shared,

@@ -3,14 +3,15 @@
 //!
 //! The judge makes the change, between two pieces of evidence, for all instances at once; the answer waits for it.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, put};
-use axum::{Json, Router};
 use tokio::sync::{mpsc, oneshot};
 use tolerancia_core::detector::DetectorKind;
 use tolerancia_service::extract::ApiJson;
 use tolerancia_service::fault::FaultSwitch;
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::problem::ApiProblem;
+use tolerancia_service::queues;
 use tolerancia_wire::status::DetectorChoice;
 
 use crate::state::Shared;
@@ -38,18 +39,35 @@ struct Control {
 
 /// The routes, at the root and under `/monitor`, and where the judge hears of what they ask for. Everybody may see
 /// which detector judges; who changes it needs what `/fault` asks for.
-pub(crate) fn routes(faults: &FaultSwitch, shared: Shared) -> (Router, mpsc::Receiver<Command>) {
+pub(crate) fn routes(faults: &FaultSwitch, shared: Shared) -> (Api, mpsc::Receiver<Command>) {
     let (out, commands) = mpsc::channel(QUEUE);
+    queues::watch_channel("detector_changes", &out);
     let control = Control { shared, out };
-    let seeing = Router::new()
-        .route("/detector", get(show))
-        .route("/monitor/detector", get(show))
+    let seeing = Api::new()
+        .get("/detector", show, describe_show())
+        .also_under("/monitor")
         .with_state(control.clone());
-    let changing = Router::new()
-        .route("/detector", put(change))
-        .route("/monitor/detector", put(change))
+    let changing = Api::new()
+        .put("/detector", change, describe_change())
+        .also_under("/monitor")
         .with_state(control);
-    (seeing.merge(faults.guarded(changing)), commands)
+    (seeing.merge(changing.guarded(faults)), commands)
+}
+
+fn describe_show() -> Operation {
+    Operation::new("showDetector", "Which detector judges")
+        .answer(Answer::json::<DetectorChoice>(200, "The detector of all instances."))
+}
+
+fn describe_change() -> Operation {
+    let choice = DetectorChoice {
+        detector: DetectorKind::Accrual,
+    };
+    Operation::new("changeDetector", "Judges by another detector from now on")
+        .about("Evidence so far is forgotten, also if that detector judged already.")
+        .body::<DetectorChoice>("default", &choice)
+        .answer(Answer::json::<DetectorChoice>(200, "It is done."))
+        .problem(503, "The monitor is stopping.")
 }
 
 async fn show(State(control): State<Control>) -> Json<DetectorChoice> {

@@ -29,7 +29,7 @@ pub(crate) use votes::count_votes;
 const MOST_WAITING: usize = 5000;
 
 /// Writes a row of history, or drops and counts it.
-fn remember(store: &Buffer, write: Write) {
+pub(crate) fn remember(store: &Buffer, write: Write) {
     if store.queued() >= MOST_WAITING || !store.push(write) {
         metrics::counter!("monitor_history_dropped_total").increment(1);
     }

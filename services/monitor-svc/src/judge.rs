@@ -11,7 +11,7 @@ use tolerancia_bus::Producer;
 use tolerancia_core::ReplicaId;
 use tolerancia_core::detector::{DetectorConfig, Seen};
 use tolerancia_core::lifecycle::Phase as CorePhase;
-use tolerancia_core::panel::{Answers, Change, Panel, Position, TICK_NS};
+use tolerancia_core::panel::{Answers, Change, Panel, Position, TICK_NS, Worth};
 use tolerancia_service::config::name::INVENTORY;
 use tolerancia_store::{Buffer, Write};
 use tolerancia_wire::evidence::{Batch, Dissent, ErrorBody, ErrorRecord, Lie};
@@ -135,6 +135,8 @@ impl Judge {
                     self.batch(&record.source, made, &batch);
                 }
             }
+            // They do not come here, and say nothing about a replica.
+            ErrorBody::Denied(_) => {}
             ErrorBody::BadRecord {
                 topic,
                 partition,
@@ -165,15 +167,17 @@ impl Judge {
             c.reported_failed += u64::from(batch.failed);
             c.dissents += batch.lies();
         });
-        // What was seen before the instance came back led to the last verdict already. Wall clocks, since
-        // reporters may be on other hosts.
-        let since = self
-            .shared
-            .read(|view| view.status.instances[instance.index()].since.at);
-        if self.panel.phase(instance) == Some(CorePhase::On) && made.at < since {
-            return;
-        }
         let now_ns = mono_ns();
+        // Not by wall clocks: one that is behind, or set back, would make all that its reporter sees old.
+        let proofs = batch.proofs();
+        let batch = match self.panel.worth(now_ns, instance, reporter, made.mono_ns) {
+            Worth::All => batch,
+            Worth::Proofs if proofs.lies() > 0 => &proofs,
+            Worth::Proofs | Worth::Nothing => {
+                metrics::counter!("monitor_old_reports_total").increment(1);
+                return;
+            }
+        };
         self.tracer.write(|| TraceLine::Report {
             at_ns: now_ns,
             made_ns: made.mono_ns,

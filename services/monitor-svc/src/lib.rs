@@ -10,6 +10,7 @@ mod audit;
 mod checker;
 mod config;
 mod control;
+mod denials;
 mod http;
 mod ingest;
 mod judge;
@@ -32,7 +33,9 @@ use tolerancia_bus::Producer;
 use tolerancia_core::panel::Panel;
 use tolerancia_core::{ReplicaId, quorum};
 use tolerancia_service::config::name;
+use tolerancia_service::fault::DenialAudit;
 use tolerancia_service::link::Link;
+use tolerancia_service::queues;
 use tolerancia_service::requests::Requests;
 use tolerancia_service::shell::{self, Shell};
 use tolerancia_store::{Buffer, BufferConfig, Write, lazy_store};
@@ -46,6 +49,7 @@ pub use config::Args;
 
 use crate::audit::Auditor;
 use crate::checker::{Checker, Cue};
+use crate::denials::Denials;
 use crate::ingest::Reader;
 use crate::judge::Judge;
 use crate::live::Live;
@@ -120,6 +124,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     let first_seq = first_seq();
     let tasks = TaskTracker::new();
     let (checked, checks) = mpsc::channel(QUEUE);
+    queues::watch_channel("checks", &checked);
     for (instance, answers) in ReplicaId::all(replicas).zip(answers) {
         let checker = Checker {
             instance,
@@ -132,11 +137,18 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         tasks.spawn(checker.run(shutdown.clone()));
     }
     drop(checked);
+    let denials = Denials::new(store.clone());
     let (to_judge, evidence) = mpsc::channel(QUEUE);
     let (to_votes, votes) = mpsc::channel(QUEUE);
+    queues::watch_channel("evidence", &to_judge);
+    queues::watch_channel("vote_counts", &to_votes);
+    queues::watch_producer(&producer);
+    let (writes, capacity) = (store.clone(), store.capacity());
+    queues::watch("store_writes", capacity, move || writes.queued());
     let taker = ingest::Evidence {
         judge: to_judge,
         votes: to_votes,
+        denials: denials.clone(),
     };
     tasks.spawn(evidence_reader.run(taker, shutdown.clone()));
     // It ends with the reader, so that nothing that was read is left out.
@@ -150,7 +162,9 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         tasks.spawn(ingest::prune(Arc::clone(&database), keep, shutdown.clone()));
     }
     let tracer = Tracer::new();
-    let (detectors, commands) = control::routes(&args.service.faults(), shared.clone());
+    let faults = args.service.faults();
+    let denied = DenialAudit::start(&faults, denials.own(args.service.source()));
+    let (detectors, commands) = control::routes(&faults, shared.clone());
     let judge = Judge {
         panel,
         shared: shared.clone(),
@@ -164,7 +178,6 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
         levels,
     };
     // It listens before the first verdict.
-    let faults = args.service.faults();
     let (auditor, reports) = Auditor::new(shared.clone(), store.clone(), live.clone(), &faults, replicas);
     judge.send_all();
     tasks.spawn(judge.run(checks, evidence, commands, shutdown.clone()));
@@ -173,11 +186,18 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     tasks.close();
     // Before anybody is served, so that a listener who resumes finds what happened before this monitor started, and
     // so that a verdict that somebody sees is one that Kafka takes at once. The verdicts do not wait for it.
-    let earlier = tokio::time::timeout(AUDIT, database.transitions(None, state::MOST_TRANSITIONS));
+    let earlier = async {
+        let refused = database.denials(denials::MOST_DENIALS).await;
+        (database.transitions(None, state::MOST_TRANSITIONS).await, refused)
+    };
+    let earlier = tokio::time::timeout(AUDIT, earlier);
     let (earlier, ()) = tokio::join!(earlier, producer.flush(FIRST_STATUS));
     match earlier {
-        Ok(Ok(rows)) => shared.remember(rows, first_seq),
-        Ok(Err(error)) => tracing::warn!(%error, "earlier transitions are not known"),
+        Ok((Ok(rows), refused)) => {
+            shared.remember(rows, first_seq);
+            denials.earlier(refused.unwrap_or_default());
+        }
+        Ok((Err(error), _)) => tracing::warn!(%error, "earlier transitions are not known"),
         Err(_) => tracing::warn!("earlier transitions are not known: the database takes too long"),
     }
 
@@ -218,6 +238,7 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     let lives = live::routes(live, shared.clone(), hello(&args), shutdown.clone());
     let routes = http::routes(http::App {
         shared,
+        denials,
         prometheus,
         shutdown: shutdown.clone(),
     })
@@ -225,15 +246,19 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     .merge(detectors)
     .merge(traces)
     .merge(lives);
+    let limits = args.service.limits(shell::MAX_IN_FLIGHT);
     let requests = Requests::start(ingest::own(store.clone(), &args.service));
-    let router = Shell::new(health)
+    let app = Shell::new(health)
+        .described("monitor-svc", "Which replicas work, which do not, and why.")
         .without_metrics()
         .routes(routes)
         .requests(&requests)
-        .into_router();
-    let served = shell::serve(router, args.service.addr(), shutdown.clone()).await;
+        .limits(&limits)
+        .into_app();
+    let served = shell::serve(app, args.service.addr(), limits, shutdown.clone()).await;
     shutdown.cancel();
     requests.close().await;
+    denied.close().await;
     tasks.wait().await;
     producer.flush(Duration::from_secs(2)).await;
     let lost = store.close(Duration::from_secs(2)).await;
@@ -257,5 +282,7 @@ fn first_seq() -> u64 {
     u64::try_from(Stamp::now().at.as_microsecond()).unwrap_or(0)
 }
 
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod tests;

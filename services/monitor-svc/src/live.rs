@@ -30,6 +30,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::checks::ChecksConfig;
 use tolerancia_core::detector::DetectorConfig;
+use tolerancia_service::queues;
 use tolerancia_store::RequestMetricsRow;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::Activation;
@@ -82,6 +83,7 @@ impl Live {
     /// write to.
     pub(crate) fn new(replicas: u8, detector: &DetectorConfig, checks: &ChecksConfig) -> (Self, Levels, Vec<Answers>) {
         let told = broadcast::channel(BACKLOG).0;
+        queues::watch_broadcast("live_events", BACKLOG, &told);
         let (levels, suspicion) = Levels::new(detector, replicas, told.clone());
         let (shown, answers) = Replicas::new(replicas);
         let live = Self {

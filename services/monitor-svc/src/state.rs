@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use tolerancia_core::ReplicaId;
 use tolerancia_core::detector::{DetectorKind, Seen};
+use tolerancia_service::queues;
+use tolerancia_service::streams::Places;
 use tolerancia_store::AuditRow;
 use tolerancia_wire::activation::AuditEntry;
 use tolerancia_wire::status::{InstanceStatus, SystemStatus, Transition, Verdict};
@@ -19,6 +22,8 @@ pub(crate) const MOST_TRANSITIONS: usize = 2000;
 
 /// Transitions that a slow listener of `/events` may fall behind before it is told to catch up.
 const EVENT_BACKLOG: usize = 256;
+/// Listeners of `/events` at a time.
+pub(crate) const MOST_LISTENERS: usize = 256;
 
 /// What the checks and reports of one instance amounted to.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +52,7 @@ pub(crate) struct View {
 }
 
 /// One instance in the JSON of `GET /metrics`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct InstanceMetrics {
     instance: ReplicaId,
     status: Verdict,
@@ -68,7 +73,7 @@ pub(crate) struct InstanceMetrics {
 }
 
 /// The JSON of `GET /metrics`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct MonitorMetrics {
     detector: String,
     replicas: usize,
@@ -84,6 +89,7 @@ pub(crate) struct MonitorMetrics {
 pub(crate) struct Shared {
     view: Arc<RwLock<View>>,
     events: broadcast::Sender<Transition>,
+    listeners: Places,
     started: std::time::Instant,
 }
 
@@ -98,11 +104,19 @@ impl Shared {
             transitions: VecDeque::new(),
             status,
         };
+        let events = broadcast::channel(EVENT_BACKLOG).0;
+        queues::watch_broadcast("transitions", EVENT_BACKLOG, &events);
         Self {
             view: Arc::new(RwLock::new(view)),
-            events: broadcast::channel(EVENT_BACKLOG).0,
+            events,
+            listeners: Places::shown_as("event_listeners", MOST_LISTENERS),
             started: std::time::Instant::now(),
         }
+    }
+
+    /// Places for those who listen to all transitions.
+    pub(crate) const fn listeners(&self) -> &Places {
+        &self.listeners
     }
 
     /// Reads the view; the lock is held for the time of `f`.

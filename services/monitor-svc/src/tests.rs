@@ -104,6 +104,7 @@ fn app(judge: &Judge) -> Router {
     let prometheus = tolerancia_service::metrics::install();
     let app = http::App {
         shared: judge.shared.clone(),
+        denials: denials::Denials::new(judge.store.clone()),
         prometheus,
         shutdown: CancellationToken::new(),
     };
@@ -202,6 +203,47 @@ async fn the_way_back_needs_agreement_and_old_evidence_is_no_relapse() {
     assert_eq!(judge.panel.on(), 3, "what was seen before the instance came back");
     judge.evidence(report(vec![lie(2)]));
     assert_eq!(judge.panel.on(), 2);
+}
+
+#[tokio::test]
+async fn a_reporter_whose_wall_clock_is_wrong_is_believed() {
+    for hours in [-3, 3] {
+        let (mut judge, _dir) = judge();
+        let mut wrong = report(vec![lie(2)]);
+        wrong.at += jiff::SignedDuration::from_hours(hours);
+        judge.evidence(wrong);
+        assert_eq!(judge.panel.on(), 2, "{hours} h");
+    }
+}
+
+/// As after a pause of the monitor's own: the reports of 8 s come at once, the bad ones first.
+#[tokio::test]
+async fn what_was_counted_while_the_monitor_stood_still_is_no_verdict_and_a_lie_is() {
+    let (mut judge, _dir) = judge();
+    let instance = ReplicaId::new(2).unwrap();
+    let made_before = |ms: u64, batch| {
+        let mut record = report(vec![batch]);
+        record.mono_ns -= ms * 1_000_000;
+        record
+    };
+    let counted = |failed, late| Batch {
+        failed,
+        late,
+        ..Batch::new(instance)
+    };
+    // The instance of long ago must have been ON before.
+    judge.panel = Panel::new(panel_config(), mono_ns() - 60_000_000_000, |_| true);
+    judge.evidence(made_before(0, counted(0, 0)));
+    for ms in (7000..8000).rev().step_by(50) {
+        judge.evidence(made_before(ms, counted(5, 1)));
+    }
+    assert_eq!(judge.panel.on(), 3);
+    judge.evidence(made_before(7000, lie(3)));
+    assert_eq!(judge.panel.on(), 2, "a lie");
+    for _ in 0..5 {
+        judge.evidence(made_before(0, counted(5, 0)));
+    }
+    assert_eq!(judge.panel.on(), 1, "and what is counted now");
 }
 
 /// Answers that were reported and checks of the monitor's own, until the instance is OFF.

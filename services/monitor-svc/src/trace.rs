@@ -5,18 +5,18 @@
 
 use std::convert::Infallible;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::checks::ChecksConfig;
 use tolerancia_core::panel::PanelConfig;
+use tolerancia_service::openapi::{Answer, Api, Operation};
+use tolerancia_service::queues;
 use tolerancia_service::streams::Places;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::trace::{SCHEMA, TraceLine};
@@ -40,9 +40,9 @@ pub(crate) struct Tracer {
 
 impl Tracer {
     pub(crate) fn new() -> Self {
-        Self {
-            lines: broadcast::channel(BACKLOG).0,
-        }
+        let lines = broadcast::channel(BACKLOG).0;
+        queues::watch_broadcast("trace_lines", BACKLOG, &lines);
+        Self { lines }
     }
 
     /// Writes a line, which is made only if somebody reads.
@@ -78,19 +78,26 @@ pub(crate) fn routes(
     panel: PanelConfig,
     checks: ChecksConfig,
     shutdown: CancellationToken,
-) -> Router {
+) -> Api {
     let app = App {
         tracer,
         shared,
         panel,
         checks,
-        places: Places::new(MOST_READERS),
+        places: Places::shown_as("trace_readers", MOST_READERS),
         shutdown,
     };
-    Router::new()
-        .route("/trace", get(trace))
-        .route("/monitor/trace", get(trace))
+    Api::new()
+        .get("/trace", trace, describe())
+        .also_under("/monitor")
         .with_state(app)
+}
+
+fn describe() -> Operation {
+    Operation::new("trace", "What the judge takes in and decides, as it happens")
+        .about("JSON by lines until the service stops; `docs/events.md` describes them. A slow reader loses lines and is told how many.")
+        .answer(Answer::text(200, NDJSON, "The lines."))
+        .answer(Answer::busy("All places are taken."))
 }
 
 /// One [`TraceLine`] per line until shutdown; the first is [`TraceLine::Begin`].

@@ -23,7 +23,7 @@ const REST_NS: u64 = 1_000_000_000;
 
 /// The orders in the store.
 #[derive(Clone)]
-pub(crate) struct Archive {
+pub struct Archive {
     store: Arc<dyn Store>,
     buffer: Buffer,
     rest: Arc<Rest>,
@@ -32,8 +32,13 @@ pub(crate) struct Archive {
 impl Archive {
     /// The archive in PostgreSQL, or without a URL in the SQLite file. It is opened when it is first used, and
     /// need not be usable at first.
-    pub(crate) fn open(postgres_url: Option<&str>, file: &Path) -> Self {
-        let store = lazy_store(postgres_url, file);
+    pub fn open(postgres_url: Option<&str>, file: &Path) -> Self {
+        Self::over(lazy_store(postgres_url, file))
+    }
+
+    /// The archive in this store. Needs a tokio runtime.
+    #[must_use]
+    pub fn over(store: Arc<dyn Store>) -> Self {
         Self {
             buffer: Buffer::start(Arc::clone(&store), BufferConfig::default()),
             store,
@@ -41,30 +46,36 @@ impl Archive {
         }
     }
 
+    /// What waits to be written.
+    #[must_use]
+    pub const fn queue(&self) -> &Buffer {
+        &self.buffer
+    }
+
     /// Writes an order, some time later. Never waits.
-    pub(crate) fn keep(&self, order: &OrderView) {
+    pub fn keep(&self, order: &OrderView) {
         // What does not fit is counted there, and in the log all the same.
         self.buffer.push(Write::Order(order.clone()));
     }
 
     /// One order.
-    pub(crate) async fn by_id(&self, id: OrderId) -> Option<OrderView> {
+    pub async fn by_id(&self, id: OrderId) -> Option<OrderView> {
         self.ask(PATIENCE, self.store.order(id)).await?
     }
 
     /// The order for which an idempotency key was first used.
-    pub(crate) async fn by_key(&self, id: OrderId) -> Option<OrderView> {
+    pub async fn by_key(&self, id: OrderId) -> Option<OrderView> {
         self.ask(PATIENCE, self.store.order_by_key(id.key_part())).await?
     }
 
     /// The newest orders (with this status), newest first.
-    pub(crate) async fn newest(&self, status: Option<OrderStatus>, limit: usize) -> Vec<OrderView> {
+    pub async fn newest(&self, status: Option<OrderStatus>, limit: usize) -> Vec<OrderView> {
         let orders = self.ask(LIST_PATIENCE, self.store.orders(status, limit)).await;
         orders.unwrap_or_default()
     }
 
     /// What is wrong with the store, if anything is.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self) -> Option<String> {
         match self.buffer.state() {
             BufferState::Up => None,
             degraded => Some(degraded.to_string()),
@@ -72,7 +83,7 @@ impl Archive {
     }
 
     /// Writes what is queued; gives up after `bound`.
-    pub(crate) async fn close(&self, bound: Duration) {
+    pub async fn close(&self, bound: Duration) {
         let lost = self.buffer.close(bound).await;
         if lost > 0 {
             tracing::warn!(lost, "orders were not written to the database; the log has them");

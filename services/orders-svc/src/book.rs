@@ -19,7 +19,7 @@ use tolerancia_wire::order::{OrderRequest, OrderStatus, OrderView};
 
 /// What the book knows when a client asks for an order.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Claim {
+pub enum Claim {
     /// Nothing: the order is entered as `PENDING`.
     New,
     /// The same order, asked for before.
@@ -30,7 +30,7 @@ pub(crate) enum Claim {
 
 impl Claim {
     /// What a request for the order `id` is, given an order with the same key.
-    pub(crate) fn on(known: &OrderView, id: OrderId, request: &OrderRequest) -> Self {
+    pub fn on(known: &OrderView, id: OrderId, request: &OrderRequest) -> Self {
         if known.order_id != id {
             return Self::Taken;
         }
@@ -46,7 +46,7 @@ impl Claim {
 }
 
 /// The order that `request` asks for, not decided yet.
-pub(crate) fn pending(now: Stamp, id: OrderId, request: &OrderRequest) -> OrderView {
+pub fn pending(now: Stamp, id: OrderId, request: &OrderRequest) -> OrderView {
     OrderView {
         product_id: Some(request.product_id.clone()),
         quantity: Some(request.quantity),
@@ -55,7 +55,7 @@ pub(crate) fn pending(now: Stamp, id: OrderId, request: &OrderRequest) -> OrderV
 }
 
 /// An order of which nothing is known but its id.
-pub(crate) const fn bare(now: Stamp, id: OrderId) -> OrderView {
+pub const fn bare(now: Stamp, id: OrderId) -> OrderView {
     OrderView {
         order_id: id,
         product_id: None,
@@ -70,15 +70,27 @@ pub(crate) const fn bare(now: Stamp, id: OrderId) -> OrderView {
 
 /// The newest orders; the oldest give way.
 #[derive(Debug)]
-pub(crate) struct Book {
+pub struct Book {
     capacity: usize,
     orders: HashMap<u128, OrderView>,
     by_age: BTreeSet<(Timestamp, u128)>,
 }
 
 impl Book {
+    /// Orders in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+
     /// An empty book for at most `capacity` orders (some 300 bytes each).
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
             orders: HashMap::new(),
@@ -87,7 +99,7 @@ impl Book {
     }
 
     /// A client asks for an order at `now`.
-    pub(crate) fn claim(&mut self, now: Stamp, id: OrderId, request: &OrderRequest) -> Claim {
+    pub fn claim(&mut self, now: Stamp, id: OrderId, request: &OrderRequest) -> Claim {
         if let Some(known) = self.orders.get(&id.key_part()) {
             return Claim::on(known, id, request);
         }
@@ -96,7 +108,7 @@ impl Book {
     }
 
     /// Takes back an order that did not come about. One that a quorum has decided stays.
-    pub(crate) fn forget(&mut self, id: OrderId) {
+    pub fn forget(&mut self, id: OrderId) {
         if self.get(id).is_some_and(|known| known.status == OrderStatus::Pending)
             && let Some(known) = self.orders.remove(&id.key_part())
         {
@@ -104,9 +116,23 @@ impl Book {
         }
     }
 
+    /// Takes out again what `request` entered under an id that may stand for another body: an earlier request with the same
+    /// key, of which nobody knew whether it is in the log. What quorums decided about the id stays, and the next request
+    /// with the key is appended, so that the replicas say whether it is theirs.
+    pub fn disown(&mut self, id: OrderId, request: &OrderRequest) {
+        self.forget(id);
+        if let Some(known) = self.orders.get_mut(&id.key_part()).filter(|known| known.order_id == id)
+            && known.product_id.as_ref() == Some(&request.product_id)
+            && known.quantity == Some(request.quantity)
+        {
+            known.product_id = None;
+            known.quantity = None;
+        }
+    }
+
     /// Adds what the store or the log says about an order. What the book knows already stays, gaps are
     /// filled, and of two statuses the later one holds. Returns whether the book knew less before.
-    pub(crate) fn learn(&mut self, other: OrderView) -> bool {
+    pub fn learn(&mut self, other: OrderView) -> bool {
         let Some(known) = self.orders.get_mut(&other.order_id.key_part()) else {
             self.insert(other);
             return true;
@@ -134,7 +160,7 @@ impl Book {
     }
 
     /// A quorum decided, at `now`, what an event of this order did. Returns the order if it moved.
-    pub(crate) fn apply(&mut self, now: Stamp, id: OrderId, outcome: Outcome) -> Option<&OrderView> {
+    pub fn apply(&mut self, now: Stamp, id: OrderId, outcome: Outcome) -> Option<&OrderView> {
         let (status, version, reason) = match outcome {
             Outcome::Reserved { version } => (OrderStatus::Confirmed, Some(version), None),
             Outcome::Rejected { reason } => (OrderStatus::Rejected, None, Some(word(reason))),
@@ -146,9 +172,13 @@ impl Book {
                 reason: Refusal::NeverConfirmed,
             } => (OrderStatus::Rejected, None, None),
             // The id stands for another order than this event asked for, so what was entered for the event
-            // is wrong; one that a quorum has decided is the other.
+            // is wrong. What a quorum has decided is about the other; whose body the book has then nobody knows here.
             Outcome::Conflict => {
                 self.forget(id);
+                if let Some(known) = self.orders.get_mut(&id.key_part()).filter(|known| known.order_id == id) {
+                    known.product_id = None;
+                    known.quantity = None;
+                }
                 return None;
             }
             Outcome::Restocked { .. }
@@ -172,17 +202,17 @@ impl Book {
     }
 
     /// Whether there is an order with the same key.
-    pub(crate) fn knows_key(&self, id: OrderId) -> bool {
+    pub fn knows_key(&self, id: OrderId) -> bool {
         self.orders.contains_key(&id.key_part())
     }
 
     /// One order.
-    pub(crate) fn get(&self, id: OrderId) -> Option<&OrderView> {
+    pub fn get(&self, id: OrderId) -> Option<&OrderView> {
         self.orders.get(&id.key_part()).filter(|known| known.order_id == id)
     }
 
     /// The newest `limit` orders (with this status), newest first.
-    pub(crate) fn newest(&self, status: Option<OrderStatus>, limit: usize) -> Vec<OrderView> {
+    pub fn newest(&self, status: Option<OrderStatus>, limit: usize) -> Vec<OrderView> {
         self.by_age
             .iter()
             .rev()
@@ -215,7 +245,7 @@ const fn rank(status: OrderStatus) -> u8 {
 }
 
 /// A reason as the records spell it.
-pub(crate) fn word(reason: impl serde::Serialize) -> String {
+pub fn word(reason: impl serde::Serialize) -> String {
     match serde_json::to_value(reason) {
         Ok(serde_json::Value::String(word)) => word,
         _ => "unknown".to_owned(),

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 use tolerancia_core::OrderId;
 use tolerancia_core::ledger::{Event, Outcome, Refusal};
+use tolerancia_core::planted::{self, Planted};
 use tolerancia_wire::order::{OrderRequest, OrderStatus, OrderView};
 use tolerancia_wire::time::mono_ns;
 use tolerancia_wire::{Stamp, partition};
@@ -22,27 +23,27 @@ use crate::outcomes::{Outcomes, Report};
 use crate::witness::Witness;
 
 /// Orders kept in memory.
-const BOOK: usize = 100_000;
+pub(crate) const BOOK: usize = 100_000;
 /// Requests under way while Kafka is out of reach: enough to notice its return, few enough that hardly any
 /// order is left of which nobody knows whether it is in the log.
 const PROBES: usize = 64;
 
 /// What the desk knows.
 #[derive(Debug)]
-pub(crate) struct State {
+pub struct State {
     /// The orders.
-    pub(crate) book: Book,
+    pub book: Book,
     /// What replicas reported, and who waits for it.
-    pub(crate) outcomes: Outcomes,
+    pub outcomes: Outcomes,
     /// What the monitor has not been told yet.
-    pub(crate) witness: Witness,
+    pub witness: Witness,
     /// Orders with an idempotency key that are being placed right now.
     placing: HashMap<OrderId, watch::Receiver<Option<Placed>>>,
 }
 
 /// The answer to an order.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Placed {
+pub enum Placed {
     /// It is in the log and stands like this (`PENDING`: no quorum answered in time).
     Stands(OrderView),
     /// The idempotency key stands for another order.
@@ -55,7 +56,7 @@ pub(crate) enum Placed {
 
 /// The answer to a cancel.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Cancelled {
+pub enum Cancelled {
     /// A quorum released it, or (not `CANCELLED`) no quorum answered in time.
     Stands(OrderView),
     /// There is no such order.
@@ -85,19 +86,19 @@ enum Turn {
 
 /// How the desk works.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// Configured replicas.
-    pub(crate) replicas: usize,
+    pub replicas: usize,
     /// Partitions of `order-events`.
-    pub(crate) partitions: u16,
+    pub partitions: u16,
     /// How long a client waits for a quorum.
-    pub(crate) order_timeout: Duration,
+    pub order_timeout: Duration,
     /// Requests under way at most.
-    pub(crate) max_in_flight: usize,
+    pub max_in_flight: usize,
 }
 
 /// Where orders are taken.
-pub(crate) struct Desk<L> {
+pub struct Desk<L> {
     rules: Rules,
     log: L,
     undo: Undo,
@@ -109,7 +110,7 @@ pub(crate) struct Desk<L> {
 
 impl<L: Log> Desk<L> {
     /// A desk without orders.
-    pub(crate) fn new(rules: Rules, log: L, undo: Undo, archive: Archive) -> Arc<Self> {
+    pub fn new(rules: Rules, log: L, undo: Undo, archive: Archive) -> Arc<Self> {
         Arc::new(Self {
             rules,
             log,
@@ -127,34 +128,40 @@ impl<L: Log> Desk<L> {
     }
 
     /// What is known. Not to be held across a wait.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The orders on disk.
-    pub(crate) const fn archive(&self) -> &Archive {
+    pub const fn archive(&self) -> &Archive {
         &self.archive
     }
 
     /// Notes whether Kafka is in reach.
-    pub(crate) fn set_kafka(&self, up: bool) {
+    pub fn set_kafka(&self, up: bool) {
         self.kafka.store(up, Ordering::Relaxed);
     }
 
     /// Whether Kafka is in reach, as far as is known.
-    pub(crate) fn kafka(&self) -> bool {
+    pub fn kafka(&self) -> bool {
         self.kafka.load(Ordering::Relaxed)
     }
 
     /// Takes what replicas reported, each with the time of the report.
-    pub(crate) fn hear(&self, reports: impl IntoIterator<Item = (Stamp, Report)>) {
+    pub fn hear(&self, reports: impl IntoIterator<Item = (Stamp, Report)>) {
         let now_ns = mono_ns();
         let mut guard = self.state();
         let state = &mut *guard;
         for (at, report) in reports {
+            // There is no such place in the log; to remember any that a replica makes up would take memory without end.
+            if report.partition >= self.rules.partitions {
+                continue;
+            }
             let decided = state.outcomes.report(now_ns, report, &mut state.witness);
             if let (Some(outcome), Some(id)) = (decided, report.order)
                 && let Some(order) = state.book.apply(at, id, outcome)
+                // Whoever places it writes it down: only the outcome of its own event tells that the body is the right one.
+                && !state.placing.contains_key(&id)
             {
                 // Only queued there; under the lock, so that the steps of an order are written in order.
                 self.archive.keep(order);
@@ -163,11 +170,11 @@ impl<L: Log> Desk<L> {
     }
 
     /// Places an order. The same `key` and request are the same order.
-    pub(crate) async fn place(self: &Arc<Self>, key: Option<&str>, request: OrderRequest) -> Placed {
+    pub async fn place(self: &Arc<Self>, key: Option<&str>, request: OrderRequest) -> Placed {
         let partition = partition::of_product(&request.product_id, self.rules.partitions);
         let id = match key {
             Some(key) => OrderId::from_key(partition, key),
-            None => OrderId::from_random(partition, rand::random()),
+            None => OrderId::from_random(partition, self.log.nonce()),
         };
         if key.is_some()
             && !self.state().book.knows_key(id)
@@ -243,6 +250,9 @@ impl<L: Log> Desk<L> {
     }
 
     async fn append_and_wait(&self, id: OrderId, request: &OrderRequest, new: bool, undoable: bool) -> Placed {
+        if planted::is(Planted::LostOrder) && id.key_part().is_multiple_of(8) {
+            return self.acknowledge_without_appending(id, request);
+        }
         let deadline = Instant::now() + self.rules.order_timeout;
         let product = &request.product_id;
         let event = Event::Reserve {
@@ -253,24 +263,36 @@ impl<L: Log> Desk<L> {
         let appended = timeout_at(deadline, self.log.append(id.partition(), product.as_str(), event));
         let offset = match appended.await.unwrap_or(Err(NotAppended::Unknown)) {
             Ok(offset) => offset,
-            Err(error) => return self.not_accepted(id, new, undoable && error == NotAppended::Unknown),
+            Err(error) => {
+                let undo = undoable && error == NotAppended::Unknown;
+                return self.not_accepted(id, request, new, undoable, undo);
+            }
         };
         match self.outcome(deadline, id, offset).await {
-            Some(Outcome::Conflict) => Placed::KeyTaken,
+            Some(Outcome::Conflict) => {
+                self.state().book.disown(id, request);
+                Placed::KeyTaken
+            }
             Some(_) => {
                 let mut state = self.state();
                 let asked = pending(Stamp::now(), id, request);
                 let learnt = state.book.learn(asked.clone());
                 let order = state.book.get(id).cloned().unwrap_or(asked);
-                if learnt {
+                if learnt || !undoable {
                     self.archive.keep(&order);
                 }
                 Placed::Stands(order)
             }
             None => {
                 // Under the lock, so that what a quorum decides meanwhile is written after it.
-                let state = self.state();
+                let mut state = self.state();
                 let order = state.book.get(id).cloned();
+                let moved = order.as_ref().is_some_and(|order| order.status != OrderStatus::Pending);
+                if moved && !undoable {
+                    // By another event with the same key, of this body or of another one.
+                    state.book.disown(id, request);
+                    return Placed::Stands(pending(Stamp::now(), id, request));
+                }
                 let order = order.unwrap_or_else(|| pending(Stamp::now(), id, request));
                 self.archive.keep(&order);
                 Placed::Stands(order)
@@ -278,10 +300,31 @@ impl<L: Log> Desk<L> {
         }
     }
 
-    /// Kafka did not acknowledge the order. It is in the log all the same if it was `new` no more, or if the
-    /// replicas have reported it meanwhile.
-    fn not_accepted(&self, id: OrderId, new: bool, undo: bool) -> Placed {
+    /// [`Planted::LostOrder`].
+    fn acknowledge_without_appending(&self, id: OrderId, request: &OrderRequest) -> Placed {
+        let order = OrderView {
+            status: OrderStatus::Confirmed,
+            version: Some(0),
+            ..pending(Stamp::now(), id, request)
+        };
+        self.state().book.learn(order.clone());
+        Placed::Stands(order)
+    }
+
+    /// Kafka did not acknowledge the order. It is in the log all the same if it was `new` no more, or if the replicas have
+    /// reported it meanwhile and its id is its `own`. One that was made from a key may have been reported with the body of
+    /// an earlier request, which Kafka had not acknowledged either.
+    fn not_accepted(&self, id: OrderId, request: &OrderRequest, new: bool, own: bool, undo: bool) -> Placed {
         let mut state = self.state();
+        let moved = |order: &OrderView| order.status != OrderStatus::Pending;
+        if !own && (new || state.book.get(id).is_some_and(moved)) {
+            state.book.disown(id, request);
+            return if new {
+                Placed::NotAccepted
+            } else {
+                Placed::Stands(pending(Stamp::now(), id, request))
+            };
+        }
         let there = |order: &&OrderView| order.product_id.is_some() && (!new || order.status != OrderStatus::Pending);
         if let Some(order) = state.book.get(id).filter(there) {
             return Placed::Stands(order.clone());
@@ -296,7 +339,7 @@ impl<L: Log> Desk<L> {
     }
 
     /// Cancels an order.
-    pub(crate) async fn cancel(&self, id: OrderId) -> Cancelled {
+    pub async fn cancel(&self, id: OrderId) -> Cancelled {
         if id.partition() >= self.rules.partitions {
             return Cancelled::Unknown;
         }
@@ -330,7 +373,7 @@ impl<L: Log> Desk<L> {
     }
 
     /// One order, from memory or from the store.
-    pub(crate) async fn find(&self, id: OrderId) -> Option<OrderView> {
+    pub async fn find(&self, id: OrderId) -> Option<OrderView> {
         let known = self.state().book.get(id).cloned();
         if known.as_ref().is_some_and(|order| order.product_id.is_some()) {
             return known;
@@ -353,7 +396,7 @@ impl<L: Log> Desk<L> {
     }
 
     /// The newest orders, newest first.
-    pub(crate) async fn list(&self, status: Option<OrderStatus>, limit: usize) -> Vec<OrderView> {
+    pub async fn list(&self, status: Option<OrderStatus>, limit: usize) -> Vec<OrderView> {
         let mut orders = self.state().book.newest(status, limit);
         if orders.len() < limit {
             let stored = self.archive.newest(status, limit).await;
@@ -370,9 +413,23 @@ impl<L: Log> Desk<L> {
         orders
     }
 
+    /// Requests under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.most_under_way() - self.permits.available_permits()
+    }
+
+    /// Requests under way at most.
+    pub(crate) const fn most_under_way(&self) -> usize {
+        self.rules.max_in_flight
+    }
+
+    /// The orders that must not exist.
+    pub(crate) const fn undo(&self) -> &Undo {
+        &self.undo
+    }
+
     fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        let under_way = self.rules.max_in_flight - self.permits.available_permits();
-        if !self.kafka() && under_way >= PROBES {
+        if !self.kafka() && self.under_way() >= PROBES {
             return None;
         }
         Arc::clone(&self.permits).try_acquire_owned().ok()

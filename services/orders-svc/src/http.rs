@@ -1,17 +1,19 @@
 //! The orders API.
 
+mod describe;
+
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Deserialize;
 use tolerancia_core::OrderId;
 use tolerancia_core::ledger::Refusal;
 use tolerancia_service::extract::ApiJson;
+use tolerancia_service::openapi::Api;
 use tolerancia_service::problem::ApiProblem;
 use tolerancia_wire::order::{MAX_QUANTITY, OrderList, OrderRequest, OrderStatus, OrderView};
 
@@ -29,11 +31,12 @@ const MAX_KEY: usize = 200;
 const RETRY_AFTER: &str = "1";
 
 /// The routes.
-pub(crate) fn routes<L: Log>(desk: Arc<Desk<L>>) -> Router {
-    Router::new()
-        .route("/orders", post(create).get(list))
-        .route("/orders/{id}", get(show))
-        .route("/orders/{id}/cancel", post(cancel))
+pub(crate) fn routes<L: Log>(desk: Arc<Desk<L>>) -> Api {
+    Api::new()
+        .post("/orders", create, describe::create())
+        .get("/orders", list, describe::list())
+        .get("/orders/{id}", show, describe::show())
+        .post("/orders/{id}/cancel", cancel, describe::cancel())
         .with_state(desk)
 }
 
@@ -196,5 +199,13 @@ fn unavailable(detail: &str) -> Response {
     (retry, ApiProblem::unavailable(detail)).into_response()
 }
 
+#[cfg(test)]
+#[path = "../../../crates/service/src/openapi/check.rs"]
+mod check;
+#[cfg(test)]
+mod document_tests;
+#[cfg(test)]
+#[path = "../../../crates/service/src/openapi/fuzz.rs"]
+mod fuzz;
 #[cfg(test)]
 mod tests;

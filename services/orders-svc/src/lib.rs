@@ -14,17 +14,18 @@
 //! | `archive` | orders in the store |
 //! | `http` | the API |
 
-mod archive;
-mod book;
+pub mod archive;
+pub mod book;
 mod catalogue;
-mod desk;
+pub mod desk;
 mod http;
-mod log;
-mod outcomes;
+pub mod log;
+pub mod outcomes;
 mod recent;
 mod results;
-mod witness;
+pub mod witness;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tolerancia_bus::Producer;
 use tolerancia_service::config::{ServiceArgs, name};
+use tolerancia_service::queues;
 use tolerancia_service::requests::{self, Requests};
 use tolerancia_service::shell::{self, Shell};
 use tolerancia_wire::health::{Health, HealthState};
@@ -104,6 +106,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
     };
     let desk = Desk::new(rules, log.clone(), undo, archive.clone());
 
+    watch_queues(&producer, &desk, &archive);
     let (consumer, ends) = recent::results(&bus).await?;
     recent::orders(&desk, &bus, service.replicas.into()).await?;
     // They end after the server: requests that are under way at shutdown still get their outcome.
@@ -132,18 +135,38 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<()> {
         let (service, desk) = (service.clone(), desk.clone());
         move || health(&service, &desk)
     };
+    let limits = service
+        .limits(shell::MAX_IN_FLIGHT)
+        .answers_within(Duration::from_millis(args.order_timeout_ms));
     let requests = Requests::start(requests::to_kafka(producer.clone(), &service));
-    let router = Shell::new(health)
+    let app = Shell::new(health)
+        .described(
+            "orders-svc",
+            "Orders. What becomes of one is decided by a quorum of replicas.",
+        )
         .routes(http::routes(desk))
         .requests(&requests)
-        .into_router();
-    let served = shell::serve(router, service.addr(), shutdown).await;
+        .limits(&limits)
+        .into_app();
+    let served = shell::serve(app, service.addr(), limits, shutdown).await;
     requests.close().await;
     stop.cancel();
     tasks.wait().await;
     producer.flush(FLUSH).await;
     archive.close(FLUSH).await;
     served
+}
+
+fn watch_queues<L: Log>(producer: &Producer, desk: &Arc<Desk<L>>, archive: &Archive) {
+    queues::watch_producer(producer);
+    let (under_way, waited_for, kept) = (Arc::clone(desk), Arc::clone(desk), Arc::clone(desk));
+    queues::watch("orders_in_flight", desk.most_under_way(), move || under_way.under_way());
+    queues::watch("orders_undo", desk.undo().capacity(), move || {
+        waited_for.undo().waiting()
+    });
+    queues::watch("orders_book", desk::BOOK, move || kept.state().book.len());
+    let (writes, capacity) = (archive.clone(), archive.queue().capacity());
+    queues::watch("store_writes", capacity, move || writes.queue().queued());
 }
 
 fn health<L: Log>(service: &ServiceArgs, desk: &Desk<L>) -> Health {

@@ -24,7 +24,7 @@ const UNDO_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why an event has no offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotAppended {
+pub enum NotAppended {
     /// It is not in the log.
     Never,
     /// Kafka did not acknowledge it: it may be in the log.
@@ -32,21 +32,26 @@ pub(crate) enum NotAppended {
 }
 
 /// The log as the desk sees it.
-pub(crate) trait Log: Send + Sync + 'static {
+pub trait Log: Send + Sync + 'static {
     /// Appends an event to a partition and returns its offset once Kafka acknowledged it.
     fn append(&self, partition: u16, key: &str, event: Event) -> impl Future<Output = Result<u64, NotAppended>> + Send;
+
+    /// What the name of a new order is made of: never the same twice. A log that is simulated has its own.
+    fn nonce(&self) -> [u8; 14] {
+        rand::random()
+    }
 }
 
 /// `order-events` in Kafka.
 #[derive(Debug, Clone)]
-pub(crate) struct KafkaLog {
+pub struct KafkaLog {
     producer: Producer,
     source: String,
 }
 
 impl KafkaLog {
     /// Appends in the name of `source`.
-    pub(crate) const fn new(producer: Producer, source: String) -> Self {
+    pub const fn new(producer: Producer, source: String) -> Self {
         Self { producer, source }
     }
 }
@@ -73,17 +78,29 @@ impl Log for KafkaLog {
 
 /// Takes orders that must not exist: a queue for each partition, so that one without a leader holds up no other.
 #[derive(Debug, Clone)]
-pub(crate) struct Undo(Arc<[mpsc::Sender<OrderId>]>);
+pub struct Undo(Arc<[mpsc::Sender<OrderId>]>);
 
 impl Undo {
     /// The queues of so many partitions, and their other ends for [`undo`].
-    pub(crate) fn channel(partitions: u16) -> (Self, Vec<mpsc::Receiver<OrderId>>) {
+    pub fn channel(partitions: u16) -> (Self, Vec<mpsc::Receiver<OrderId>>) {
         let (senders, receivers): (Vec<_>, _) = (0..partitions).map(|_| mpsc::channel(MOST_UNDOS)).unzip();
         (Self(senders.into()), receivers)
     }
 
+    /// Orders that wait, in all partitions.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.iter().map(|queue| queue.max_capacity() - queue.capacity()).sum()
+    }
+
+    /// Orders that may wait, in all partitions.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.0.len() * MOST_UNDOS
+    }
+
     /// Releases the order when its partition takes records again.
-    pub(crate) fn push(&self, order: OrderId) {
+    pub fn push(&self, order: OrderId) {
         let queue = self.0.get(usize::from(order.partition()));
         if queue.is_none_or(|queue| queue.try_send(order).is_err()) {
             metrics::counter!("orders_undo_dropped_total").increment(1);
@@ -93,7 +110,7 @@ impl Undo {
 }
 
 /// Releases, in each partition one order after the other, until `shutdown`.
-pub(crate) async fn undo<L: Log + Clone>(log: L, queues: Vec<mpsc::Receiver<OrderId>>, shutdown: CancellationToken) {
+pub async fn undo<L: Log + Clone>(log: L, queues: Vec<mpsc::Receiver<OrderId>>, shutdown: CancellationToken) {
     let partitions = queues.into_iter();
     let mut partitions: JoinSet<usize> = partitions
         .map(|orders| undo_in_partition(log.clone(), orders, shutdown.clone()))

@@ -28,19 +28,19 @@ const KEEP_UNDECIDED_NS: u64 = 600_000_000_000;
 
 /// One replica's report about one event.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Report {
+pub struct Report {
     /// Partition of the event in `order-events`.
-    pub(crate) partition: u16,
+    pub partition: u16,
     /// Its offset.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// The order it is about; `None` for a restock.
-    pub(crate) order: Option<OrderId>,
+    pub order: Option<OrderId>,
     /// Who reports.
-    pub(crate) replica: ReplicaId,
+    pub replica: ReplicaId,
     /// What it made of the event.
-    pub(crate) outcome: Outcome,
+    pub outcome: Outcome,
     /// Written since this service started. What is older has been judged before.
-    pub(crate) fresh: bool,
+    pub fresh: bool,
 }
 
 /// A report that names another order speaks of another event, so it cannot decide this one.
@@ -57,14 +57,14 @@ struct Event {
 
 /// The newest events of all partitions.
 #[derive(Debug)]
-pub(crate) struct Outcomes {
+pub struct Outcomes {
     replicas: usize,
     partitions: BTreeMap<u16, BTreeMap<Name, Event>>,
 }
 
 impl Outcomes {
     /// Nothing heard yet, among `replicas` configured replicas.
-    pub(crate) const fn new(replicas: usize) -> Self {
+    pub const fn new(replicas: usize) -> Self {
         Self {
             replicas,
             partitions: BTreeMap::new(),
@@ -72,7 +72,7 @@ impl Outcomes {
     }
 
     /// Takes a report and returns the outcome if this report decided it. Whoever waits is told.
-    pub(crate) fn report(&mut self, now_ns: u64, report: Report, witness: &mut Witness) -> Option<Outcome> {
+    pub fn report(&mut self, now_ns: u64, report: Report, witness: &mut Witness) -> Option<Outcome> {
         if report.replica.index() >= self.replicas {
             return None;
         }
@@ -95,13 +95,7 @@ impl Outcomes {
 
     /// Waits for the outcome of an event that Kafka acknowledged; it may be known already. The receiver
     /// fails when too many newer events came first.
-    pub(crate) fn wait(
-        &mut self,
-        now_ns: u64,
-        partition: u16,
-        offset: u64,
-        order: OrderId,
-    ) -> oneshot::Receiver<Outcome> {
+    pub fn wait(&mut self, now_ns: u64, partition: u16, offset: u64, order: OrderId) -> oneshot::Receiver<Outcome> {
         let (sender, receiver) = oneshot::channel();
         if let Some(event) = self.event(now_ns, partition, (offset, Some(order))) {
             match event.tally.decided() {
@@ -117,7 +111,7 @@ impl Outcomes {
 
     /// Drops what is decided and old, and what nobody waits for and a quorum did not report in a long time: a
     /// replica that replays the log after the others were done.
-    pub(crate) fn sweep(&mut self, now_ns: u64) {
+    pub fn sweep(&mut self, now_ns: u64) {
         for events in self.partitions.values_mut() {
             events.retain(|_, event| {
                 let keep = if event.tally.decided().is_some() {

@@ -11,20 +11,20 @@ use tolerancia_core::{OrderId, ReplicaId};
 use tolerancia_wire::evidence::{Batch, Dissent};
 
 /// The shortest time between two batches while something is wrong, in nanoseconds.
-pub(crate) const PRESSING_NS: u64 = 50_000_000;
+pub const PRESSING_NS: u64 = 50_000_000;
 /// The time between two batches while nothing is wrong, in nanoseconds.
 const CALM_NS: u64 = 1_000_000_000;
 
 /// The observations since the last batch.
 #[derive(Debug, Default)]
-pub(crate) struct Witness {
+pub struct Witness {
     batches: BTreeMap<ReplicaId, Batch>,
     told_ns: u64,
 }
 
 impl Witness {
     /// A replica said `said` of an event about which a quorum agreed on `agreed`.
-    pub(crate) fn judge(&mut self, replica: ReplicaId, order_id: Option<OrderId>, said: Outcome, agreed: Outcome) {
+    pub fn judge(&mut self, replica: ReplicaId, order_id: Option<OrderId>, said: Outcome, agreed: Outcome) {
         let batch = self.batches.entry(replica).or_insert_with(|| Batch::new(replica));
         if said == agreed {
             batch.good = batch.good.saturating_add(1);
@@ -34,7 +34,7 @@ impl Witness {
     }
 
     /// The batches, if it is time to tell them at `now_ns`.
-    pub(crate) fn take(&mut self, now_ns: u64) -> Option<Vec<Batch>> {
+    pub fn take(&mut self, now_ns: u64) -> Option<Vec<Batch>> {
         let wait = if self.batches.values().any(Batch::is_bad) {
             PRESSING_NS
         } else {

@@ -1,16 +1,18 @@
 //! The voter's HTTP interface: `/inventory`, `/inventory/{product}`, `/voting-stats`, and the same under
 //! `/voter`.
 
+mod describe;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
 use tolerancia_core::ProductId;
+use tolerancia_service::openapi::Api;
 use tolerancia_service::problem::ApiProblem;
 use tolerancia_wire::inventory::{Said, VotingStats};
 
@@ -20,12 +22,13 @@ use crate::vote::Vote;
 use crate::voter::{Purpose, Voter};
 
 /// The routes.
-pub fn routes(voter: Arc<Voter>) -> Router {
-    let own = Router::new()
-        .route("/inventory", get(all))
-        .route("/inventory/{product}", get(one))
-        .route("/voting-stats", get(stats));
-    Router::new().merge(own.clone()).nest("/voter", own).with_state(voter)
+pub fn routes(voter: Arc<Voter>) -> Api {
+    Api::new()
+        .get("/inventory", all, describe::all())
+        .get("/inventory/{product}", one, describe::one())
+        .get("/voting-stats", stats, describe::stats())
+        .also_under("/voter")
+        .with_state(voter)
 }
 
 async fn one(State(voter): State<Arc<Voter>>, Path(product): Path<String>) -> Response {

@@ -50,13 +50,14 @@ use tolerancia_bus::Producer;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::config::{ServiceArgs, name};
 use tolerancia_service::link::Link;
+use tolerancia_service::queues;
 use tolerancia_service::requests::{self, Requests};
 use tolerancia_service::shell::{Shell, serve};
 use tolerancia_wire::health::{Health, HealthState};
 use tolerancia_wire::topic::ERROR_QUEUE;
 
 pub use crate::config::Args;
-use crate::voter::Voter;
+use crate::voter::{MOST_COLLECTORS, Voter};
 
 /// Evidence that Kafka has not taken within this time is too old to matter.
 const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -64,6 +65,9 @@ const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
 const VERDICT_WAIT: Duration = Duration::from_millis(10);
 /// How long a start waits for a quorum of replicas.
 const CONNECT: Duration = Duration::from_secs(1);
+/// Votes for clients at a time. A vote takes about a millisecond, most of it waiting, so these keep every core of a small
+/// host busy; many more would make the replicas' answers late, which must stay a sign of a fault.
+const IN_FLIGHT: usize = 128;
 /// How long the last evidence and metrics may take at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -80,10 +84,15 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     let bus = service.bus();
     let producer = Producer::new(&bus, EVIDENCE_TIMEOUT).context("evidence cannot be sent: check KAFKA_PROP_*")?;
 
+    queues::watch_producer(&producer);
+
     // Votes under way at shutdown still need their replicas.
     let connections = CancellationToken::new();
     let links = ReplicaId::all(service.replicas).map(|id| Link::spawn(service.replica_addr(id), connections.clone()));
     let voter = Arc::new(Voter::new(links.collect(), rules));
+
+    let waiting = Arc::clone(&voter);
+    queues::watch("voter_collectors", MOST_COLLECTORS, move || waiting.collecting());
 
     let tasks = TaskTracker::new();
     let key = service.source();
@@ -118,6 +127,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     shutdown.run_until_cancelled(voter.connected(CONNECT)).await;
     let addr = service.addr();
     let requests = Requests::start(requests::to_kafka(producer.clone(), &service));
+    let limits = service.limits(IN_FLIGHT).answers_within(voter.rules().patience.timeout);
     let (asked, sender) = (Arc::clone(&voter), producer.clone());
     let shell = Shell::new(move || {
         let kafka = reading.load(Ordering::Relaxed) && sender.is_connected();
@@ -125,8 +135,13 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     });
     let live = live::routes(Arc::clone(&voter.live), shutdown.clone());
     let routes = http::routes(voter).merge(live);
-    let router = shell.routes(routes).requests(&requests).into_router();
-    let served = serve(router, addr, shutdown.clone()).await;
+    let app = shell
+        .described("voter-svc", "Stock, as a quorum of replicas says it.")
+        .routes(routes)
+        .requests(&requests)
+        .limits(&limits)
+        .into_app();
+    let served = serve(app, addr, limits, shutdown.clone()).await;
 
     connections.cancel();
     shutdown.cancel();

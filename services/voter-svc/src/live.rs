@@ -46,9 +46,8 @@ use crate::round::Round;
 use crate::subject::Subject;
 use crate::voter::Purpose;
 
-/// Streams at a time. One whose reader takes nothing keeps its place until its connection is gone: a stream that is not
-/// read is not asked for more either, so it cannot know. It costs no more than the kernel and the server hold for one
-/// connection.
+/// Streams at a time. One whose reader takes nothing is not asked for more either, so it cannot know; the server ends its
+/// connection after 10 s.
 pub const MOST_STREAMS: usize = 32;
 
 /// What is known to those who watch.

@@ -193,7 +193,7 @@ mod tests {
             while let Some(bytes) = records.recv().await {
                 match ErrorRecord::from_bytes(&bytes).unwrap().body {
                     ErrorBody::Evidence { batches } => all.extend(batches),
-                    ErrorBody::BadRecord { .. } => panic!("evidence expected"),
+                    ErrorBody::BadRecord { .. } | ErrorBody::Denied(_) => panic!("evidence expected"),
                 }
             }
             all

@@ -25,7 +25,7 @@ use crate::stats::Stats;
 
 /// Votes that may wait for late replies at a time. Above it late replies are dropped uncounted: when so
 /// many are late there is evidence enough.
-const MOST_COLLECTORS: usize = 4096;
+pub const MOST_COLLECTORS: usize = 4096;
 
 /// The bounds of waiting for a reply: floor ≤ cap ≤ timeout.
 #[derive(Debug, Clone, Copy)]
@@ -205,6 +205,12 @@ impl Voter {
             metrics::counter!("voter_late_replies_dropped_total").increment(1);
         }
         permit
+    }
+
+    /// Votes that wait for late replies.
+    #[must_use]
+    pub fn collecting(&self) -> usize {
+        MOST_COLLECTORS - self.collectors.available_permits()
     }
 
     /// Looks for claims in a finished vote that nobody else confirms. Returns whose the vote proves false.

@@ -289,7 +289,7 @@ async fn routes_aliases_and_errors() {
 
     let args = common::args(&[]).service;
     let shell = Shell::new(move || args.health(tolerancia_wire::health::HealthState::Up));
-    let router = shell.routes(system.router.clone()).into_router();
+    let router = shell.routes(system.api.clone()).into_router();
     let long = format!("/inventory/{}", "x".repeat(10_000));
     for (method, path, expected) in [
         (Method::GET, long.as_str(), 400),

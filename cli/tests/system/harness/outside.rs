@@ -208,6 +208,13 @@ impl Postgres {
         Self(Script::start("postgres.sh", "POSTGRES_DIR", env))
     }
 
+    /// Starts it without a Kafka, so that it is nobody's turn, with further variables for the script.
+    pub fn alone(env: &[(&'static str, &str)]) -> Self {
+        let mut all = vec![("POSTGRES_PORT", free_base().to_string())];
+        all.extend(env.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        Self(Script::start("postgres.sh", "POSTGRES_DIR", all))
+    }
+
     /// Its address, with the password.
     pub fn url(&self) -> &str {
         self.0.export("POSTGRES_URL")

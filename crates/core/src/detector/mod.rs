@@ -15,6 +15,7 @@ mod consecutive;
 mod phi;
 mod window;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use accrual::{Accrual, AccrualConfig};
@@ -24,7 +25,7 @@ pub use phi::{Phi, PhiConfig};
 pub use window::{Window, WindowConfig};
 
 /// What one observation of an instance showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
     /// A right answer in time.
@@ -102,7 +103,7 @@ pub trait Detector: Send + std::fmt::Debug {
 }
 
 /// Which detector to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DetectorKind {
     /// Misses in a row.

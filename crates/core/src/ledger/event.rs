@@ -1,11 +1,12 @@
 //! What enters the ledger, and what comes out of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{OrderId, ProductId};
 
 /// What a product's stock is at one version, in units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Stock {
     /// Units that can still be ordered.
     pub available: u64,
@@ -20,7 +21,7 @@ impl std::fmt::Display for Stock {
 }
 
 /// A stock together with the offset of the event that produced it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Versioned {
     /// Offset in the product's partition of the last event that touched the product.
     pub version: u64,

@@ -5,6 +5,7 @@ use super::{CauseKind, Change};
 use crate::ReplicaId;
 use crate::detector::{Detector, Observation, Seen};
 use crate::lifecycle::Lifecycle;
+use crate::planted::{self, Planted};
 
 /// Who reports the results of health checks.
 pub(super) const HEALTH_CHECK: &str = "health check";
@@ -42,6 +43,9 @@ impl Member {
         weight: f64,
         count: u32,
     ) -> Option<Change> {
+        if seen.is_miss() && planted::is(Planted::DeafMonitor) {
+            return None;
+        }
         let before = self.detector.statistic();
         let suspected = self.detector.observe(Observation {
             at_ns: now_ns,
@@ -55,7 +59,9 @@ impl Member {
         } else {
             self.forget_if_clear();
         }
-        if suspected {
+        // Now and then: one observation in 256, by the microsecond that it was made in.
+        let nervous = planted::is(Planted::NervousMonitor) && (seen.is_miss() || (now_ns / 1000).is_multiple_of(256));
+        if suspected || nervous {
             self.turn_off(now_ns, instance, seen)
         } else {
             None

@@ -8,7 +8,10 @@
 //! While no fault is active the layer costs one atomic load per answer.
 
 mod active;
+mod audit;
 mod check;
+mod denials;
+mod describe;
 mod incorrect;
 mod intermittent;
 mod latency;
@@ -22,17 +25,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::http::HeaderMap;
+use axum::extract::Request;
 use axum::response::Response;
 use tokio::sync::watch;
 use tolerancia_wire::Stamp;
+use tolerancia_wire::denial::{MOST_TRIED, Why};
 use tolerancia_wire::fault::{ActiveFault, FaultSpec, FaultState};
 
 use active::{Active, ActiveSet};
+use audit::Refused;
+pub use audit::{DenialAudit, DenialSink, denials_to_kafka, denials_to_log};
 use check::check;
+use denials::Attempt;
 pub use layer::{FaultLayer, FaultService};
 use plan::Plan;
 pub use routes::read as read_fault;
+
+use crate::openapi::Api;
+pub use token::MOST_TOKEN;
+
+use crate::shell::Peer;
 
 /// The faults of one process; clones turn the same switch.
 #[derive(Debug, Clone)]
@@ -44,7 +56,10 @@ pub struct FaultSwitch {
 struct Shared {
     instance: String,
     enabled: bool,
-    token: Option<token::Token>,
+    /// Whether a token is asked for; if not, `token` is one that nobody knows.
+    locked: bool,
+    token: token::Token,
+    refused: Arc<Refused>,
     /// Whether `active` holds something.
     armed: AtomicBool,
     active: Mutex<ActiveSet>,
@@ -60,7 +75,9 @@ impl FaultSwitch {
             shared: Arc::new(Shared {
                 instance: instance.to_owned(),
                 enabled,
-                token: token.map(token::Token::new),
+                locked: token.is_some(),
+                token: token.map_or_else(token::Token::unknown, token::Token::new),
+                refused: Arc::default(),
                 armed: AtomicBool::new(false),
                 active: Mutex::default(),
                 consuming: watch::Sender::new(true),
@@ -68,26 +85,68 @@ impl FaultSwitch {
         }
     }
 
-    /// Protects further routes as `/fault` is: 404 unless faults may be injected, 401 without the token.
+    /// Protects further routes as `/fault` is: 404 unless faults may be injected, 401 without the token, 403 for pages in
+    /// a browser.
     pub fn guarded(&self, routes: Router) -> Router {
         routes.layer(axum::middleware::from_fn_with_state(self.clone(), routes::guard))
     }
 
-    /// What to answer to a request with these headers that is about faults, if it may not be made: 404 unless faults may
-    /// be injected, 401 without the token.
+    /// What to answer to a request that is about faults, if it may not be made: 404 unless faults may be injected, 401
+    /// without the token. Whoever is refused is audited.
     #[must_use]
-    pub fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
-        let Shared { enabled, token, .. } = &*self.shared;
-        if !enabled {
-            return Some(routes::unknown());
+    pub fn refusal(&self, request: &Request) -> Option<Response> {
+        self.why_not(request).map(|why| self.refuse(request, why))
+    }
+
+    /// Why a request may not be made. The same work whatever it is.
+    fn why_not(&self, request: &Request) -> Option<Why> {
+        let Shared {
+            enabled, locked, token, ..
+        } = &*self.shared;
+        let admitted = token.admits(request.headers());
+        match (enabled, locked, admitted) {
+            (false, ..) => Some(Why::InjectionOff),
+            (true, false, _) | (true, true, Some(true)) => None,
+            (true, true, Some(false)) => Some(Why::WrongToken),
+            (true, true, None) => Some(Why::NoToken),
         }
-        let admitted = token.as_ref().is_none_or(|token| token.admits(headers));
-        (!admitted).then(routes::unauthorized)
+    }
+
+    fn refuse(&self, request: &Request, why: Why) -> Response {
+        let peer = request
+            .extensions()
+            .get::<Peer>()
+            .map(|Peer(peer)| peer.ip().to_canonical());
+        let mut tried = format!("{} {}", request.method(), request.uri().path());
+        if tried.len() > MOST_TRIED {
+            tried.truncate(tried.floor_char_boundary(MOST_TRIED));
+        }
+        self.shared.refused.note(Attempt { peer, tried, why });
+        routes::refused(why)
+    }
+
+    fn refused(&self) -> &Arc<Refused> {
+        &self.shared.refused
     }
 
     /// `GET PUT POST DELETE /fault`.
     pub fn routes(&self) -> Router {
-        routes::routes(self.clone())
+        self.api().into_router()
+    }
+
+    /// The same, with what the service's document says of it.
+    pub(crate) fn api(&self) -> Api {
+        routes::routes(self)
+    }
+
+    /// Whether faults can be injected.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.shared.enabled
+    }
+
+    /// Whether that takes a token.
+    pub(crate) fn asks_for_token(&self) -> bool {
+        self.shared.locked
     }
 
     /// The layer for `/health` and the queries.

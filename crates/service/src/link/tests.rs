@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::shell::serve_on;
+use crate::shell::{Limits, serve_on};
 
 /// A server that is gone, with all its connections, when the runtime is dropped or the handle aborted.
 struct Peer {
@@ -28,7 +28,12 @@ async fn peer(addr: Option<SocketAddr>) -> Peer {
         .route("/missing", get(|| async { (axum::http::StatusCode::NOT_FOUND, "no") }))
         .route("/never", get(std::future::pending::<&str>));
     let stop = CancellationToken::new();
-    let task = tokio::spawn(serve_on(listener, routes, stop.clone()));
+    let task = tokio::spawn(serve_on(
+        listener,
+        routes,
+        Limits::default().with_streams(8192),
+        stop.clone(),
+    ));
     Peer { addr, stop, task }
 }
 

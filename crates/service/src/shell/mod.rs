@@ -3,25 +3,42 @@
 //! A service says what it does; the shell sees to it that every error is a problem (RFC 9457), whoever made
 //! it: a handler, an extractor of axum, an unknown route or a panic.
 
+mod admission;
+mod conn;
+mod connections;
+mod describe;
+mod drive;
+mod gate;
+mod intake;
+mod io;
+mod limits;
 mod observe;
+mod outbox;
+mod peer;
 mod serve;
+mod taken;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use tolerancia_wire::health::Health;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use gate::App;
+use gate::Gate;
+use intake::Intake;
+pub use limits::{Limits, MAX_CONNECTIONS, MAX_IN_FLIGHT};
 use observe::Observer;
+pub use peer::Peer;
 pub use serve::serve;
 #[cfg(test)]
 pub(crate) use serve::serve_on;
 
 use crate::fault::FaultSwitch;
+use crate::openapi::{Answer, Api, Document};
 use crate::problem::ApiProblem;
 use crate::requests::Requests;
 
@@ -35,9 +52,11 @@ type HealthFn = dyn Fn() -> Health + Send + Sync;
 #[must_use]
 pub struct Shell {
     health: Arc<HealthFn>,
-    routes: Router,
+    routes: Api,
+    document: Document,
     faults: Option<FaultSwitch>,
     metrics: bool,
+    limits: Option<Limits>,
     observer: Observer,
 }
 
@@ -54,9 +73,11 @@ impl Shell {
     pub fn new(health: impl Fn() -> Health + Send + Sync + 'static) -> Self {
         Self {
             health: Arc::new(health),
-            routes: Router::new(),
+            routes: Api::new(),
+            document: Document::default(),
             faults: None,
             metrics: true,
+            limits: None,
             observer: Observer::default(),
         }
     }
@@ -67,9 +88,28 @@ impl Shell {
         self
     }
 
+    /// Says in the service's OpenAPI document what it is called and what it is for.
+    pub fn described(mut self, title: &str, description: &str) -> Self {
+        title.clone_into(&mut self.document.title);
+        description.clone_into(&mut self.document.description);
+        self
+    }
+
+    /// Says there what any request may be answered with.
+    pub fn everywhere(mut self, answer: Answer) -> Self {
+        self.document.everywhere.push(answer);
+        self
+    }
+
     /// Adds routes, their state provided.
-    pub fn routes(mut self, routes: Router) -> Self {
-        self.routes = self.routes.merge(routes);
+    pub fn routes(mut self, routes: impl Into<Api>) -> Self {
+        self.routes = self.routes.merge(routes.into());
+        self
+    }
+
+    /// Takes on no more than `limits` allow; without it, no more than by default.
+    pub fn limits(mut self, limits: &Limits) -> Self {
+        self.limits = Some(limits.clone());
         self
     }
 
@@ -85,8 +125,13 @@ impl Shell {
         self
     }
 
-    /// The finished router.
+    /// The finished router, on its own: a server of it refuses requests later than one of [`into_app`](Self::into_app).
     pub fn into_router(self) -> Router {
+        self.into_app().router
+    }
+
+    /// All that is to be served.
+    pub fn into_app(self) -> App {
         let prometheus = crate::metrics::install();
         let health = self.health;
         let answer = move || {
@@ -98,20 +143,36 @@ impl Shell {
             };
             std::future::ready((status, Json(health)))
         };
-        let mut router = self.routes.route("/health", get(answer));
+        let intake = Intake::new(self.limits.unwrap_or_default());
+        let gate = Gate::new(intake.clone(), self.observer.clone(), self.routes.paths());
+        // Within the faults: an answer that sleeps is not worked on.
+        let admitted = axum::middleware::from_fn_with_state(intake.clone(), intake::admit);
+        let routes = self.routes.layer(admitted).answering(&describe::busy());
+        let mut api = routes.get("/health", answer, describe::health());
         if let Some(faults) = self.faults {
-            router = router.layer(faults.layer()).merge(faults.routes());
+            api = api.layer(faults.layer()).merge(faults.api());
         }
         if self.metrics {
             let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-            router = router.route("/metrics", get(move || std::future::ready((text, prometheus.render()))));
+            let render = move || std::future::ready((text, prometheus.render()));
+            api = api.get("/metrics", render, describe::metrics());
         }
-        router
+        let mut document = self.document;
+        document.everywhere.extend(describe::everywhere());
+        let router = document
+            .serve(api)
             .fallback(unknown_route)
             .method_not_allowed_fallback(wrong_method)
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(axum::middleware::from_fn_with_state(self.observer, observe::observe))
+            .layer(axum::middleware::from_fn_with_state(
+                (self.observer, intake),
+                observe::observe,
+            ));
+        App {
+            router,
+            gate: Some(Arc::new(gate)),
+        }
     }
 }
 
@@ -132,5 +193,7 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     ApiProblem::internal("a defect in the service: its log says where, please report it").into_response()
 }
 
+#[cfg(test)]
+mod limit_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use metrics::{Counter, Histogram};
 
+use super::intake::Intake;
 use crate::problem::ApiProblem;
 use crate::requests::{self, Recorder};
 
@@ -17,12 +18,13 @@ use crate::requests::{self, Recorder};
 const DETAIL_LIMIT: usize = 4096;
 
 /// The route of requests without one: their paths are not bounded.
-const UNMATCHED: &str = "unmatched";
+pub(super) const UNMATCHED: &str = "unmatched";
 /// Routes that begin so are not reported: the monitor reads the reports, and nothing that detects may see who was
 /// told to break.
 const SECRET: [&str; 2] = ["/fault", "/monitor/fault"];
 
-struct Series {
+/// The answers of a route with one status.
+pub(super) struct Series {
     route: String,
     status: StatusCode,
     count: Counter,
@@ -30,11 +32,32 @@ struct Series {
     report: Option<requests::Series>,
 }
 
+impl Series {
+    fn is_of(&self, route: &str, status: StatusCode) -> bool {
+        self.status == status && self.route == route
+    }
+}
+
 /// The series in use. A service has a few dozen at most, so a search is cheaper than building labels.
 #[derive(Clone, Default)]
 pub(super) struct Observer {
-    series: Arc<RwLock<Vec<Series>>>,
+    series: Arc<RwLock<Vec<Arc<Series>>>>,
     recorder: Option<Recorder>,
+}
+
+impl std::fmt::Debug for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Series")
+            .field("route", &self.route)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observer").finish_non_exhaustive()
+    }
 }
 
 impl Observer {
@@ -48,23 +71,28 @@ impl Observer {
 
     fn record(&self, path: Option<&MatchedPath>, status: StatusCode, elapsed: Duration) {
         let route = path.map_or(UNMATCHED, MatchedPath::as_str);
-        let find = |all: &[Series]| {
-            let one = all.iter().find(|one| one.status == status && one.route == route);
+        let find = |all: &[Arc<Series>]| {
+            let one = all.iter().find(|one| one.is_of(route, status));
             one.map(|one| self.count(one, elapsed))
         };
-        if find(&self.series.read().unwrap_or_else(PoisonError::into_inner)).is_some() {
-            return;
+        if find(&self.series.read().unwrap_or_else(PoisonError::into_inner)).is_none() {
+            self.count(&self.one(route, status), elapsed);
         }
-        let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
-        if find(&all).is_some() {
-            return;
-        }
-        let series = self.series(route, status);
-        self.count(&series, elapsed);
-        all.push(series);
     }
 
-    fn count(&self, series: &Series, elapsed: Duration) {
+    /// The series of this route and status. There is one only: of two with the same name, one would not be reported.
+    pub(super) fn one(&self, route: &str, status: StatusCode) -> Arc<Series> {
+        let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(one) = all.iter().find(|one| one.is_of(route, status)) {
+            return Arc::clone(one);
+        }
+        let series = Arc::new(self.series(route, status));
+        all.push(Arc::clone(&series));
+        series
+    }
+
+    /// Counts an answer that took `elapsed`.
+    pub(super) fn count(&self, series: &Series, elapsed: Duration) {
         series.count.increment(1);
         series.seconds.record(elapsed.as_secs_f64());
         if let (Some(recorder), Some(report)) = (&self.recorder, series.report) {
@@ -88,10 +116,21 @@ impl Observer {
     }
 }
 
-pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
+/// The outermost layer: what is refused here is counted too.
+pub(super) async fn observe(
+    State((observer, intake)): State<(Observer, Intake)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+    let response = match intake.open(&request) {
+        Ok(_open) => match intake.read(request).await {
+            Ok(request) => next.run(request).await,
+            Err(answer) => answer,
+        },
+        Err(refusal) => refusal,
+    };
     let status = response.status();
     let response = if status.is_client_error() || status.is_server_error() {
         as_problem(response).await

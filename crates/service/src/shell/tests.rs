@@ -3,7 +3,7 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Query};
 use axum::http::Request;
-use axum::routing::post;
+use axum::routing::{get, post};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::Deserialize;
@@ -29,7 +29,7 @@ struct Page {
     limit: Option<u32>,
 }
 
-fn health(status: HealthState) -> impl Fn() -> Health + Send + Sync + 'static {
+pub(super) fn health(status: HealthState) -> impl Fn() -> Health + Send + Sync + 'static {
     move || Health {
         status,
         service: "test-svc".to_owned(),
@@ -116,7 +116,7 @@ async fn bad_bodies_are_problems_that_name_the_field() {
         (r#"{"product_id":"P","quantity":null}"#, "quantity"),
         (r#"{"product_id":7,"quantity":1}"#, "product_id"),
         (r#"{"product_id":"P","quantity":1,"colour":"red"}"#, "colour"),
-        ("[]", "length"),
+        ("[]", "list"),
         ("null", "null"),
     ] {
         let problem = problem(post_json("application/json", body), 400).await;
@@ -223,7 +223,7 @@ async fn a_service_may_have_metrics_of_its_own() {
 async fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = taken.local_addr().unwrap();
-    let error = serve(router(), addr, CancellationToken::new())
+    let error = serve(router(), addr, Limits::default(), CancellationToken::new())
         .await
         .unwrap_err()
         .to_string();
@@ -250,7 +250,7 @@ async fn requests_under_way_are_finished_after_shutdown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let server = tokio::spawn(serve_on(listener, router, shutdown.clone()));
+    let server = tokio::spawn(serve_on(listener, router, Limits::default(), shutdown.clone()));
 
     // HTTP/1.1 and HTTP/2 on one port.
     let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());

@@ -157,6 +157,12 @@ impl Buffer {
         self.owner.queue.queued()
     }
 
+    /// Writes that may wait.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.owner.queue.capacity()
+    }
+
     /// Writes dropped since the start, for whatever reason.
     #[must_use]
     pub fn dropped(&self) -> u64 {

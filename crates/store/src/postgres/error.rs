@@ -48,6 +48,10 @@ impl Fault {
                 if is_refusal(&code) {
                     return refused(&detail);
                 }
+                // The code is that of a wrong user; a server that speaks another language says it otherwise.
+                if code.starts_with("28") && database.message().contains("no encryption") {
+                    return unavailable(address, PLAIN, &detail);
+                }
                 return unavailable(address, help(&code), &detail);
             }
             Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -58,6 +62,7 @@ impl Fault {
             }
             // What rustls says about a certificate comes as this kind.
             Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => TLS,
+            Error::Io(error) if error.kind() == io::ErrorKind::NotFound => NO_FILE,
             Error::Io(_) => "it cannot be reached: check host and port in POSTGRES_URL; it is tried again",
             Error::Tls(_) => TLS,
             Error::Protocol(_) => "what listens there does not speak PostgreSQL: check host and port in POSTGRES_URL",
@@ -73,6 +78,9 @@ impl Fault {
 }
 
 const AGAIN: &str = "it is tried again";
+const NO_FILE: &str =
+    "there is no such file: correct sslrootcert, sslcert or sslkey in POSTGRES_URL, or the folder of its socket";
+const PLAIN: &str = "it takes no connections without TLS: set sslmode=verify-full and sslrootcert in POSTGRES_URL";
 const TLS: &str = "TLS failed: check sslmode and sslrootcert in POSTGRES_URL";
 
 /// Whether this write itself is to blame, however the database is: data, constraints, limits, triggers.
@@ -155,6 +163,7 @@ mod tests {
             (io::ErrorKind::ConnectionRefused, "start PostgreSQL"),
             (io::ErrorKind::UnexpectedEof, "it closed the connection"),
             (io::ErrorKind::InvalidData, "sslmode"),
+            (io::ErrorKind::NotFound, "sslrootcert"),
             (io::ErrorKind::Other, "check host and port"),
         ] {
             let message = said(kind);

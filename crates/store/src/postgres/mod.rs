@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::timeout;
 use tolerancia_wire::core::{OrderId, ReplicaId};
+use tolerancia_wire::denial::DenialEntry;
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::InstanceStatus;
 
@@ -114,6 +115,10 @@ impl Store for Postgres {
 
     async fn voting_events(&self, limit: usize) -> Result<Vec<VotingEvent>> {
         with!(self, |connection| read::voting_events(connection, limit))
+    }
+
+    async fn denials(&self, limit: usize) -> Result<Vec<DenialEntry>> {
+        with!(self, |connection| read::denials(connection, limit))
     }
 
     async fn order(&self, id: OrderId) -> Result<Option<OrderRow>> {

@@ -50,10 +50,17 @@ pub(super) async fn prune(
     let voting = "DELETE FROM voting_events WHERE ctid = ANY (ARRAY(
                       SELECT ctid FROM voting_events WHERE at < $1 ORDER BY at LIMIT $2
                   ))";
+    let denials = "DELETE FROM denials WHERE ctid = ANY (ARRAY(
+                       SELECT ctid FROM denials WHERE at < $1 ORDER BY at LIMIT $2
+                   ))";
     let metrics = query(metrics).bind(metrics_before).bind(most);
     let voting = query(voting).bind(Time(voting_before)).bind(most);
-    let pruned = metrics.execute(&mut *connection).await?.rows_affected();
-    Ok(pruned + voting.execute(connection).await?.rows_affected())
+    let denials = query(denials).bind(Time(voting_before)).bind(most);
+    let mut pruned = 0;
+    for table in [metrics, voting, denials] {
+        pruned += table.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(pruned)
 }
 
 #[cfg(test)]

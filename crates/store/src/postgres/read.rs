@@ -6,6 +6,7 @@ use sqlx::query::Query;
 use sqlx::{Decode, PgConnection, Postgres, Row as _, Type, query};
 use tolerancia_wire::Stamp;
 use tolerancia_wire::core::{OrderId, ReplicaId};
+use tolerancia_wire::denial::{Denial, DenialEntry};
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::{InstanceStatus, Reason, Transition};
 use uuid::Uuid;
@@ -166,6 +167,29 @@ fn order_row(c: &mut Columns<'_>) -> Result<OrderRow> {
         created: c.stamp()?,
         updated: c.stamp()?,
     })
+}
+
+pub(super) async fn denials(connection: &mut PgConnection, limit: usize) -> Result<Vec<DenialEntry>> {
+    let sql = "SELECT event_id, at, at_mono_ns, source, peer, tried, why, count
+               FROM denials ORDER BY at DESC, event_id DESC LIMIT $1";
+    all(connection, query(sql).bind(rows(limit)), |c| {
+        Ok(DenialEntry {
+            event_id: c.get()?,
+            stamp: c.stamp()?,
+            source: c.get()?,
+            denial: Denial {
+                peer: c
+                    .get::<Option<String>>()?
+                    .map(|peer| peer.parse())
+                    .transpose()
+                    .map_err(unreadable)?,
+                tried: c.get()?,
+                why: c.word()?,
+                count: c.unsigned()?,
+            },
+        })
+    })
+    .await
 }
 
 pub(super) async fn order(connection: &mut PgConnection, id: OrderId) -> Result<Option<OrderRow>> {

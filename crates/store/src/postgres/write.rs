@@ -2,6 +2,7 @@
 //! [`Write`](crate::Write).
 
 use sqlx::{Connection as _, PgConnection, query};
+use tolerancia_wire::denial::DenialEntry;
 use tolerancia_wire::status::InstanceStatus;
 
 use super::bulk;
@@ -39,6 +40,7 @@ async fn all(connection: &mut PgConnection, writes: &[Write]) -> Result<(), Faul
             Write::AuditTimes { seq, ttd_ms, ttr_ms } => audit_times(connection, *seq, *ttd_ms, *ttr_ms).await?,
             Write::RequestMetrics(row) => metrics.push(row),
             Write::Voting(event) => votes.push(event),
+            Write::Denial(entry) => denial(connection, entry).await?,
             Write::Order(order) => orders.push(order),
         }
     }
@@ -104,6 +106,25 @@ async fn transition(connection: &mut PgConnection, row: &AuditRow) -> Result<(),
     if done.rows_affected() == 0 {
         return Err(StoreError::seq_taken(t.seq).into());
     }
+    Ok(())
+}
+
+async fn denial(connection: &mut PgConnection, entry: &DenialEntry) -> Result<(), Fault> {
+    let sql = "INSERT INTO denials (event_id, at, at_mono_ns, source, peer, tried, why, count)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+               ON CONFLICT (event_id) DO NOTHING";
+    let denial = &entry.denial;
+    query(sql)
+        .bind(entry.event_id)
+        .bind(Time(entry.stamp.at))
+        .bind(integer(entry.stamp.mono_ns)?)
+        .bind(text(&entry.source))
+        .bind(denial.peer.map(|peer| peer.to_string()))
+        .bind(text(&denial.tried))
+        .bind(word(&denial.why))
+        .bind(integer(denial.count)?)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -19,6 +19,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "evidence",
         sql: include_str!("../../migrations/sqlite/0002_evidence.sql"),
     },
+    Migration {
+        version: 3,
+        name: "denials",
+        sql: include_str!("../../migrations/sqlite/0003_denials.sql"),
+    },
 ];
 
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

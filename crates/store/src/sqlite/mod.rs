@@ -6,6 +6,7 @@
 //! call opens a new one; that is all there is to coming back from an outage.
 
 mod error;
+mod hold;
 mod migrate;
 mod open;
 mod prune;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use libsql::Connection;
 use tokio::runtime::Handle;
 use tolerancia_wire::core::{OrderId, ReplicaId};
+use tolerancia_wire::denial::DenialEntry;
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::InstanceStatus;
 
@@ -28,6 +30,7 @@ use crate::error::{Result, StoreError};
 use crate::rows::{AuditRow, OrderRow, RequestMetricsRow, VotingEvent};
 use crate::store::{Store, Write};
 use error::Fault;
+pub use hold::{SqliteHold, hold_sqlite};
 
 /// Opens the database file at `path`, makes it and its directory if they are missing, and brings its schema
 /// up to date. Any number of processes may do so at once.
@@ -149,6 +152,11 @@ impl Store for Sqlite {
 
     async fn voting_events(&self, limit: usize) -> Result<Vec<VotingEvent>> {
         self.read(async move |connection| read::voting_events(connection, limit).await)
+            .await
+    }
+
+    async fn denials(&self, limit: usize) -> Result<Vec<DenialEntry>> {
+        self.read(async move |connection| read::denials(connection, limit).await)
             .await
     }
 

@@ -22,9 +22,15 @@ pub(super) async fn prune(
     let voting = "DELETE FROM voting_events WHERE event_id IN (
                       SELECT event_id FROM voting_events WHERE at < ?1 ORDER BY at LIMIT ?2
                   )";
+    let denials = "DELETE FROM denials WHERE event_id IN (
+                       SELECT event_id FROM denials WHERE at < ?1 ORDER BY at LIMIT ?2
+                   )";
     let pruned = connection.execute(metrics, params![metrics_before, most]).await?
         + connection
             .execute(voting, params![rfc3339(voting_before), most])
+            .await?
+        + connection
+            .execute(denials, params![rfc3339(voting_before), most])
             .await?;
     Ok(pruned)
 }

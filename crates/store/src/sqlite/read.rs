@@ -5,6 +5,7 @@ use libsql::{Connection, Row, params};
 use serde::de::DeserializeOwned;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::core::{OrderId, ReplicaId};
+use tolerancia_wire::denial::{Denial, DenialEntry};
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::{InstanceStatus, Reason, Transition};
 
@@ -150,6 +151,29 @@ fn order_row(c: &mut Columns<'_>) -> Result<OrderRow> {
         created: c.stamp()?,
         updated: c.stamp()?,
     })
+}
+
+pub(super) async fn denials(connection: &Connection, limit: usize) -> Result<Vec<DenialEntry>> {
+    let sql = "SELECT event_id, at, at_mono_ns, source, peer, tried, why, count
+               FROM denials ORDER BY at DESC, event_id DESC LIMIT ?1";
+    all(connection, sql, params![rows(limit)], |c| {
+        Ok(DenialEntry {
+            event_id: c.parsed()?,
+            stamp: c.stamp()?,
+            source: c.text()?,
+            denial: Denial {
+                peer: c
+                    .optional_text()?
+                    .map(|peer| peer.parse())
+                    .transpose()
+                    .map_err(unreadable)?,
+                tried: c.text()?,
+                why: c.word()?,
+                count: c.unsigned()?,
+            },
+        })
+    })
+    .await
 }
 
 pub(super) async fn order(connection: &Connection, id: OrderId) -> Result<Option<OrderRow>> {

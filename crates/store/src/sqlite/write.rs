@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 
 use libsql::params::IntoParams;
 use libsql::{Connection, Statement, params};
+use tolerancia_wire::denial::DenialEntry;
 use tolerancia_wire::evidence::Dissent;
 use tolerancia_wire::status::InstanceStatus;
 use tolerancia_wire::time::rfc3339;
@@ -46,6 +47,7 @@ pub(super) async fn apply(connection: &Connection, writes: &[Write]) -> Result<(
                 Write::AuditTimes { seq, ttd_ms, ttr_ms } => batch.audit_times(*seq, *ttd_ms, *ttr_ms).await?,
                 Write::RequestMetrics(row) => batch.request_metrics(row).await?,
                 Write::Voting(event) => batch.voting(event).await?,
+                Write::Denial(entry) => batch.denial(entry).await?,
                 Write::Order(order) => batch.order(order).await?,
             }
         }
@@ -135,6 +137,27 @@ impl Batch<'_> {
             return Err(StoreError::seq_taken(t.seq).into());
         }
         Ok(())
+    }
+
+    async fn denial(&mut self, entry: &DenialEntry) -> Result<(), Fault> {
+        let denial = &entry.denial;
+        self.run(
+            "INSERT INTO denials (event_id, at, at_mono_ns, source, peer, tried, why, count)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (event_id) DO NOTHING",
+            params![
+                entry.event_id.to_string(),
+                rfc3339(entry.stamp.at),
+                integer(entry.stamp.mono_ns)?,
+                entry.source.as_str(),
+                denial.peer.map(|peer| peer.to_string()),
+                denial.tried.as_str(),
+                word(&denial.why),
+                integer(denial.count)?
+            ],
+        )
+        .await
+        .map(drop)
     }
 
     async fn audit_times(&mut self, seq: u64, ttd_ms: Option<f64>, ttr_ms: Option<f64>) -> Result<(), Fault> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use tolerancia_store::{AuditRow, OrderRow, RequestMetricsRow, Result, Store, StoreError, VotingEvent, Write};
 use tolerancia_wire::core::{OrderId, ReplicaId};
+use tolerancia_wire::denial::DenialEntry;
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::InstanceStatus;
 
@@ -100,6 +101,9 @@ impl Store for Fake {
         unreachable!("the buffer only writes")
     }
     async fn voting_events(&self, _: usize) -> Result<Vec<VotingEvent>> {
+        unreachable!("the buffer only writes")
+    }
+    async fn denials(&self, _: usize) -> Result<Vec<DenialEntry>> {
         unreachable!("the buffer only writes")
     }
     async fn order(&self, _: OrderId) -> Result<Option<OrderRow>> {

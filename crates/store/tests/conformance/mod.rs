@@ -21,7 +21,9 @@ use tolerancia_wire::status::{InstanceStatus, Verdict};
 pub use batch::*;
 pub use concurrency::*;
 pub use retention::*;
-use rows::{agreements, audit, dissent_order, dissent_stock, metrics, order, order_id, proven, replica, stamp, status};
+use rows::{
+    agreements, audit, denial, dissent_order, dissent_stock, metrics, order, order_id, proven, replica, stamp, status,
+};
 pub use values::*;
 
 /// Makes the tests, each with the attributes in brackets, if there are any. `$database` is evaluated for each of
@@ -39,6 +41,7 @@ macro_rules! suite {
             request_metrics_come_by_second
             repeated_request_metrics_keep_the_larger_count
             voting_events_are_kept_once_and_newest_first
+            refused_attempts_are_kept_once_and_newest_first
             an_order_only_moves_forward
             a_decision_never_flips
             what_was_missing_of_an_order_is_filled_in
@@ -87,6 +90,7 @@ pub async fn a_new_database_is_empty_and_answers(open: impl Open) {
     assert_eq!(store.transitions(None, 10).await.unwrap(), []);
     assert_eq!(store.request_metrics(0, i64::MAX).await.unwrap(), []);
     assert_eq!(store.voting_events(10).await.unwrap(), []);
+    assert_eq!(store.denials(10).await.unwrap(), []);
     assert_eq!(store.orders(None, 10).await.unwrap(), []);
     assert_eq!(store.order(order_id(0, 1)).await.unwrap(), None);
     assert_eq!(store.order_by_key(1).await.unwrap(), None);
@@ -234,6 +238,19 @@ pub async fn voting_events_are_kept_once_and_newest_first(open: impl Open) {
     let newest_first: Vec<VotingEvent> = events.into_iter().rev().collect();
     assert_eq!(store.voting_events(10).await.unwrap(), newest_first);
     assert_eq!(store.voting_events(1).await.unwrap(), newest_first[..1]);
+}
+
+pub async fn refused_attempts_are_kept_once_and_newest_first(open: impl Open) {
+    let store = open().await;
+    for n in [3, 1, 2, 0, 2] {
+        store.apply(&[Write::Denial(denial(n, 7))]).await.unwrap();
+    }
+    // The first of the same counts.
+    store.apply(&[Write::Denial(denial(3, 8))]).await.unwrap();
+    let all = [denial(3, 7), denial(2, 7), denial(1, 7), denial(0, 7)];
+    assert_eq!(store.denials(10).await.unwrap(), all);
+    assert_eq!(store.denials(2).await.unwrap(), all[..2]);
+    assert_eq!(store.denials(0).await.unwrap(), []);
 }
 
 pub async fn an_order_only_moves_forward(open: impl Open) {

@@ -23,10 +23,12 @@ pub async fn what_is_old_is_pruned_and_nothing_else(open: impl Open) {
         ]
         .map(Write::Voting),
     );
+    writes.extend([11, 12].map(|n| Write::Denial(denial(n, 1))));
     store.apply(&writes).await.unwrap();
 
     assert_eq!(store.prune(i64::MIN, stamp(0).at).await.unwrap(), 0);
-    assert_eq!(store.prune(12, stamp(12).at).await.unwrap(), 4);
+    assert_eq!(store.prune(12, stamp(12).at).await.unwrap(), 5);
+    assert_eq!(store.denials(9).await.unwrap(), [denial(12, 1)]);
     assert_eq!(store.request_metrics(0, 99).await.unwrap(), [metrics(12, 1)]);
     assert_eq!(
         store.voting_events(99).await.unwrap(),
@@ -34,7 +36,7 @@ pub async fn what_is_old_is_pruned_and_nothing_else(open: impl Open) {
     );
     assert_eq!(store.prune(12, stamp(12).at).await.unwrap(), 0);
 
-    assert_eq!(store.prune(i64::MAX, stamp(1_000_000).at).await.unwrap(), 3);
+    assert_eq!(store.prune(i64::MAX, stamp(1_000_000).at).await.unwrap(), 4);
     assert_eq!(store.statuses().await.unwrap(), [status(1, Verdict::Off)]);
     assert_eq!(store.transitions(None, 9).await.unwrap(), [audit(1, 1)]);
     assert_eq!(store.orders(None, 9).await.unwrap(), [old_order]);

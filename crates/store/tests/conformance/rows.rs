@@ -7,6 +7,7 @@ use tolerancia_wire::Stamp;
 use tolerancia_wire::core::detector::Seen;
 use tolerancia_wire::core::ledger::{Outcome, Stock};
 use tolerancia_wire::core::{OrderId, ReplicaId};
+use tolerancia_wire::denial::{Denial, DenialEntry, Why};
 use tolerancia_wire::evidence::Dissent;
 use tolerancia_wire::order::OrderStatus;
 use tolerancia_wire::status::{Clue, InstanceStatus, Phase, Reason, ReasonKind, Transition, Verdict};
@@ -127,6 +128,21 @@ pub fn dissent_order(n: u64) -> VotingEvent {
         agreed: Outcome::Reserved { version: 7 },
     };
     event(n, VotingKind::Disagreement { count: n, dissent })
+}
+
+/// Refused attempts; of every second one nobody knows who made it.
+pub fn denial(n: u64, count: u64) -> DenialEntry {
+    DenialEntry {
+        event_id: Uuid::from_u128(n.into()),
+        stamp: stamp(n),
+        source: "inventory-svc/2".to_owned(),
+        denial: Denial {
+            peer: n.is_multiple_of(2).then(|| "2001:db8::7".parse().unwrap()),
+            tried: "PUT /fault'; -- \u{f1}".to_owned(),
+            why: Why::ALL[(n % 4) as usize],
+            count,
+        },
+    }
 }
 
 /// Order `n` of a partition.

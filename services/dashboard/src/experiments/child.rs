@@ -50,7 +50,7 @@ impl Child {
             // would tell it not to clean up.
             .process_group(0);
         match &settings.fault_token {
-            Some(token) => command.env("FAULT_TOKEN", token),
+            Some(token) => command.env("FAULT_TOKEN", &**token),
             None => command.env_remove("FAULT_TOKEN"),
         };
         let mut process = command.spawn()?;

@@ -2,23 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, post};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::oneshot;
 use tolerancia_service::extract::ApiJson;
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::problem::ApiProblem;
 
-use super::conductor::{Answer, Command};
+use super::conductor::{self, Command};
 use super::{ExperimentState, Experiments, scenarios};
 
 /// Trials per fault, as `tolerancia experiment` takes them.
 const TRIALS: std::ops::RangeInclusive<i64> = 1..=1000;
 
 /// The body of `POST /api/experiments`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wish {
     /// One of those that are offered.
@@ -26,8 +28,12 @@ struct Wish {
     #[serde(default)]
     quick: bool,
     /// Per fault; absent: as the scenario says.
+    #[serde(default, deserialize_with = "tolerancia_core::whole::option")]
+    #[schemars(range(min = 1, max = 1000))]
     trials: Option<i64>,
     /// Absent: a random one.
+    #[serde(default, deserialize_with = "tolerancia_core::whole::option")]
+    #[schemars(range(max = u64::MAX))]
     seed: Option<u64>,
 }
 
@@ -71,11 +77,29 @@ impl Wish {
     }
 }
 
-pub(super) fn routes(experiments: Experiments) -> Router {
-    Router::new()
-        .route("/api/experiments", post(start))
-        .route("/api/experiments/current", delete(stop))
+pub(super) fn routes(experiments: Experiments) -> Api {
+    Api::new()
+        .post("/api/experiments", start, describe_start())
+        .delete("/api/experiments/current", stop, describe_stop())
         .with_state(experiments)
+}
+
+fn describe_start() -> Operation {
+    Operation::new("startExperiment", "Starts an experiment on this system")
+        .body::<Wish>("quick", &json!({ "scenario": "classic", "quick": true, "seed": 1 }))
+        .answer(Answer::json::<ExperimentState>(202, "It has been started."))
+        .problem(404, "Experiments are not started from here.")
+        .problem(409, "One runs already.")
+        .problem(422, "There is no such scenario, or a value is out of range.")
+        .problem(500, "Its process or its folder cannot be made.")
+        .problem(503, "Too many requests at a time, or the dashboard is stopping.")
+}
+
+fn describe_stop() -> Operation {
+    Operation::new("stopExperiment", "Interrupts the experiment that runs")
+        .answer(Answer::json::<ExperimentState>(202, "It has been asked to end."))
+        .problem(404, "None runs.")
+        .problem(503, "Too many requests at a time, or the dashboard is stopping.")
 }
 
 async fn start(
@@ -105,7 +129,7 @@ async fn stop(State(experiments): State<Experiments>) -> Result<(StatusCode, Jso
 async fn ask(
     experiments: &Experiments,
     command: Command,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<conductor::Answer>,
 ) -> Result<(StatusCode, Json<ExperimentState>), ApiProblem> {
     let busy = || ApiProblem::unavailable("too many requests at a time, or the dashboard is stopping: try again");
     experiments.0.commands.try_send(command).map_err(|_| busy())?;

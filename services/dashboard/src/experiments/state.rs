@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use rustix::process::Signal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// So many lines are kept.
@@ -12,7 +13,7 @@ const LINES: usize = 30;
 const LINE: usize = 2 << 10;
 
 /// How an experiment stands, or how it ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct ExperimentState {
     /// Whether its process runs.
     pub running: bool,
@@ -26,6 +27,7 @@ pub(crate) struct ExperimentState {
     pub folder: String,
     /// When it was started.
     #[serde(with = "tolerancia_wire::time::micros")]
+    #[schemars(with = "tolerancia_wire::time::Rfc3339")]
     pub started_at: Timestamp,
     /// How far it is.
     pub step: Step,
@@ -52,7 +54,7 @@ pub(crate) struct ExperimentState {
 }
 
 /// A part of an experiment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
     /// Before anything is measured.
@@ -68,7 +70,7 @@ pub(crate) enum Step {
 }
 
 /// What came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     /// Every objective was met.

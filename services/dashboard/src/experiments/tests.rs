@@ -107,7 +107,11 @@ impl Lab {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("content-type", "application/json");
         let request = request.body(Body::from(body.to_string())).unwrap();
-        let answer = routes(self.experiments.clone()).oneshot(request).await.unwrap();
+        let answer = routes(self.experiments.clone())
+            .into_router()
+            .oneshot(request)
+            .await
+            .unwrap();
         let status = answer.status();
         let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
@@ -167,7 +171,7 @@ async fn an_experiment_is_started_followed_and_judged() {
         report pass; exit 0
     "#;
     let mut lab = Lab::with(&[("x", script)], |settings| {
-        settings.fault_token = Some("secret".to_owned());
+        settings.fault_token = Some("secret".to_owned().into());
     });
     let wish = json!({"scenario": "x", "quick": true, "trials": 3, "seed": 7});
     let (status, begun) = lab.start(wish).await;

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tolerancia_client::inject::{self, InjectError};
 use tolerancia_client::process;
 use tolerancia_core::ReplicaId;
+use tolerancia_service::secret::Secret;
 use tolerancia_wire::Stamp;
 use tolerancia_wire::activation::Activation;
 use tolerancia_wire::fault::{ActiveFault, FaultSpec, FaultState};
@@ -41,7 +42,7 @@ pub(crate) struct Settings {
     /// The monitor's, whose audit is told.
     pub monitor: String,
     /// The token that all of them were started with.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// Where the supervisor's list of processes is, if they run on this host.
     pub data_dir: PathBuf,
 }
@@ -56,7 +57,7 @@ pub(crate) struct Injector {
 struct Shared {
     hub: Hub,
     replicas: Vec<Replica>,
-    token: Option<String>,
+    token: Option<Secret>,
     data_dir: PathBuf,
     audit: Audit,
     actions: Arc<Semaphore>,

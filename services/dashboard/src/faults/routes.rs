@@ -1,32 +1,70 @@
 //! `POST DELETE /api/faults`, `DELETE /api/faults/{instance}`. Who may ask is the gate's affair.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, post};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tolerancia_client::inject::InjectError;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::extract::ApiJson;
 use tolerancia_service::fault::read_fault;
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::problem::ApiProblem;
+use tolerancia_wire::fault::FaultSpec;
 
 use super::{Failed, Injector, Why};
 use crate::browser::FaultWindow;
 
 /// What an end was put to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Cleared {
     cleared: Vec<FaultWindow>,
 }
 
 /// The routes.
-pub(crate) fn routes(injector: Injector) -> Router {
-    Router::new()
-        .route("/api/faults", post(inject).delete(clear_all))
-        .route("/api/faults/{instance}", delete(clear))
+pub(crate) fn routes(injector: Injector) -> Api {
+    Api::new()
+        .post("/api/faults", inject, describe_inject())
+        .delete("/api/faults", clear_all, describe_clear_all())
+        .delete("/api/faults/{instance}", clear, describe_clear())
         .with_state(injector)
+}
+
+/// What is to be injected, and into which instance.
+#[derive(JsonSchema)]
+#[allow(dead_code)]
+struct Wanted {
+    /// The replica.
+    instance: ReplicaId,
+    #[schemars(flatten)]
+    fault: FaultSpec,
+}
+
+const UNREACHED: &str = "A replica did not answer, or said no.";
+
+fn describe_inject() -> Operation {
+    let slow = json!({ "instance": "1", "fault": "latency", "latency_ms": 20, "scope": "queries" });
+    Operation::new("injectFault", "Injects a fault into an instance")
+        .body::<Wanted>("slow", &slow)
+        .answer(Answer::json::<FaultWindow>(200, "It is active."))
+        .problem(422, "There is no such instance, or it cannot have this fault.")
+        .problem(502, UNREACHED)
+}
+
+fn describe_clear_all() -> Operation {
+    Operation::new("clearAllFaults", "Ends the faults of all instances")
+        .answer(Answer::json::<Cleared>(200, "What has ended."))
+        .problem(502, UNREACHED)
+}
+
+fn describe_clear() -> Operation {
+    Operation::new("clearFaultsOf", "Ends the faults of one instance")
+        .path::<ReplicaId>("instance", "Its number.", "1")
+        .answer(Answer::json::<Cleared>(200, "What has ended."))
+        .problem(404, "There is no such instance.")
+        .problem(502, UNREACHED)
 }
 
 async fn inject(

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tolerancia_client::inject;
+use tolerancia_service::queues;
 use tolerancia_wire::activation::Activation;
 
 use super::Settings;
@@ -22,6 +23,7 @@ impl Audit {
     /// under way then is told too. From then on the first report that the monitor does not take is the last.
     pub(super) fn start(settings: &Settings, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {
         let (reports, mut waiting) = mpsc::channel(QUEUE);
+        queues::watch_channel("fault_reports", &reports);
         let (monitor, token) = (settings.monitor.clone(), settings.token.clone());
         tasks.spawn(async move {
             while let Some(report) = waiting.recv().await {

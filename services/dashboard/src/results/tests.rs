@@ -31,7 +31,7 @@ fn place() -> tempfile::TempDir {
 }
 
 async fn ask(place: &Path, path: &str) -> (StatusCode, axum::http::HeaderMap, String) {
-    let router = routes(place.join("results"));
+    let router = routes(place.join("results")).into_router();
     let request = Request::get(path).body(Body::empty()).unwrap();
     let answer = router.oneshot(request).await.unwrap();
     let (status, headers) = (answer.status(), answer.headers().clone());

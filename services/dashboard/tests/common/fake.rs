@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tolerancia_service::fault::FaultSwitch;
-use tolerancia_service::shell::serve;
+use tolerancia_service::shell::{Limits, serve};
 
 use super::LONG;
 
@@ -31,9 +31,14 @@ impl Server {
     fn start(port: u16, router: Router, stop: CancellationToken) -> Self {
         let until = stop.clone();
         let running = tokio::spawn(async move {
-            serve(router, SocketAddr::from(([127, 0, 0, 1], port)), until)
-                .await
-                .unwrap();
+            serve(
+                router,
+                SocketAddr::from(([127, 0, 0, 1], port)),
+                Limits::default(),
+                until,
+            )
+            .await
+            .unwrap();
         });
         Self { stop, running }
     }

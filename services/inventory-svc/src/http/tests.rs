@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
 use clap::Parser as _;
@@ -23,9 +24,9 @@ struct Cli {
     service: ServiceArgs,
 }
 
-struct Replica {
-    router: Router,
-    view: Arc<View>,
+pub(super) struct Replica {
+    pub(super) router: Router,
+    pub(super) view: Arc<View>,
     ledger: Ledger,
 }
 
@@ -34,7 +35,7 @@ fn id(text: &str) -> ProductId {
 }
 
 /// Replica 2 with a catalogue of two products and more orders than a product remembers versions.
-fn replica() -> Replica {
+pub(super) fn replica() -> Replica {
     let me = ReplicaId::new(2).unwrap();
     let view = Arc::new(View::new(me));
     let mut ledger = Ledger::new();

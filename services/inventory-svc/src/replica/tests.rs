@@ -150,6 +150,28 @@ proptest! {
         prop_assert!(outcomes + usize::try_from(saved).unwrap() >= told.len());
     }
 
+    /// However long nothing can be saved, what waits is bounded by the state.
+    #[test]
+    fn what_is_unsaved_is_never_more_than_the_state(entries in prop::collection::vec(entry(), 1..120)) {
+        let mut replica = replica(1, Restored::default());
+        for message in &log(&entries) {
+            replica.apply(message);
+        }
+        let size = |replica: &Replica| (replica.ledger().products().count(), replica.ledger().orders().count());
+        let delta = replica.take_delta();
+        prop_assert_eq!((delta.products.len(), delta.orders.len()), size(&replica));
+        prop_assert_eq!(delta.since, Some(BTreeMap::new()));
+        let delta = replica.take_delta();
+        prop_assert_eq!((delta.products.len(), delta.orders.len()), (0, 0));
+        prop_assert_eq!(delta.since.as_ref(), Some(replica.positions()));
+
+        replica.forget_saved();
+        prop_assert!(replica.unsaved() > 0, "otherwise it would not be saved");
+        let whole = replica.take_delta();
+        prop_assert_eq!((whole.products.len(), whole.orders.len()), size(&replica));
+        prop_assert_eq!(whole.since, None);
+    }
+
     /// Partitions are read independently of one another; replicas must not notice.
     #[test]
     fn the_order_among_partitions_does_not_matter(entries in prop::collection::vec(entry(), 1..120)) {

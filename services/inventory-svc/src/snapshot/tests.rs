@@ -39,6 +39,7 @@ fn saved() -> (TempDir, StateDigest) {
 
 fn delta(ledger: &Ledger, position: u64) -> Delta {
     Delta {
+        since: None,
         products: ledger
             .products()
             .map(|(id, product)| (id.clone(), product.clone()))

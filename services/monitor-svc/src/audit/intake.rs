@@ -1,15 +1,16 @@
 //! `POST /faults`: where an injector tells the audit, after the fact, what it did.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Json, Router};
 use tokio::sync::mpsc;
+use tolerancia_core::ReplicaId;
 use tolerancia_service::extract::ApiJson;
 use tolerancia_service::fault::FaultSwitch;
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::problem::ApiProblem;
 use tolerancia_wire::Stamp;
-use tolerancia_wire::activation::Activation;
+use tolerancia_wire::activation::{Activation, FaultName};
 
 use super::times::offset_ns;
 
@@ -25,12 +26,28 @@ struct Intake {
 
 /// The route, at the root and under `/monitor`. It exists only where faults may be injected, and asks for the
 /// same token as `/fault`.
-pub(super) fn routes(faults: &FaultSwitch, replicas: u8, out: mpsc::Sender<Activation>) -> Router {
-    let routes = Router::new()
-        .route("/faults", post(accept))
-        .route("/monitor/faults", post(accept))
-        .with_state(Intake { replicas, out });
-    faults.guarded(routes)
+pub(super) fn routes(faults: &FaultSwitch, replicas: u8, out: mpsc::Sender<Activation>) -> Api {
+    Api::new()
+        .post("/faults", accept, describe())
+        .also_under("/monitor")
+        .with_state(Intake { replicas, out })
+        .guarded(faults)
+}
+
+fn describe() -> Operation {
+    let now = Stamp::now();
+    let report = Activation {
+        instance: ReplicaId::all(1).next().expect("there is a first one"),
+        fault: FaultName::Latency,
+        activated_at: now,
+        cleared_at: None,
+    };
+    Operation::new("reportFault", "Tells the audit of a fault that was injected")
+        .about("It may be sent again with more in it: `activated_at` says which activation of the instance is meant.")
+        .body::<Activation>("active", &report)
+        .answer(Answer::json::<Activation>(202, "The audit will see it."))
+        .problem(422, "That cannot have happened; the detail says why.")
+        .problem(503, "The monitor is stopping.")
 }
 
 /// 202: the audit will see it. 422 for what cannot have happened.

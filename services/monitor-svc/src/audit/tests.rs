@@ -44,9 +44,10 @@ impl Place {
         }
     }
 
-    fn auditor(&self) -> (Auditor, Router) {
+    fn auditor(&self) -> (Auditor, axum::Router) {
         let faults = FaultSwitch::new("1", true, None);
-        Auditor::new(self.shared.clone(), self.store.clone(), self.live.clone(), &faults, 3)
+        let (auditor, api) = Auditor::new(self.shared.clone(), self.store.clone(), self.live.clone(), &faults, 3);
+        (auditor, api.into_router())
     }
 
     /// A verdict on instance 1, published as the judge does it.

@@ -14,7 +14,7 @@ use crate::tests;
 
 /// A judge that obeys, and the routes that reach it.
 struct System {
-    router: Router,
+    router: axum::Router,
     shared: Shared,
     judging: JoinHandle<()>,
     _dir: tempfile::TempDir,
@@ -31,7 +31,7 @@ impl System {
             }
         });
         Self {
-            router,
+            router: router.into_router(),
             shared,
             judging,
             _dir: dir,

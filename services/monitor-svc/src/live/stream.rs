@@ -2,15 +2,14 @@
 
 use std::pin::Pin;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse::Event;
-use axum::routing::get;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::streams::{self, Place, Places, event as named};
 use tolerancia_wire::live::{Hello, MonitorEvent};
 use tolerancia_wire::status::Transition;
@@ -33,18 +32,29 @@ struct App {
 }
 
 /// The route, at the root and under `/monitor`.
-pub(crate) fn routes(live: Live, shared: Shared, hello: Hello, shutdown: CancellationToken) -> Router {
+pub(crate) fn routes(live: Live, shared: Shared, hello: Hello, shutdown: CancellationToken) -> Api {
     let app = App {
         live,
         shared,
         hello,
-        places: Places::new(MOST_LISTENERS),
+        places: Places::shown_as("live_listeners", MOST_LISTENERS),
         shutdown,
     };
-    Router::new()
-        .route("/live", get(live_stream))
-        .route("/monitor/live", get(live_stream))
+    Api::new()
+        .get("/live", live_stream, describe())
+        .also_under("/monitor")
         .with_state(app)
+}
+
+fn describe() -> Operation {
+    Operation::new("live", "What the monitor sees, as it happens")
+        .about(
+            "Server-sent events until the service stops: `hello` and `status` first, then what is known, then what happens. \
+             `docs/events.md` describes them.",
+        )
+        .header::<u64>("Last-Event-ID", "The transition after which to go on.")
+        .answer(Answer::events("The events."))
+        .answer(Answer::busy("All places are taken."))
 }
 
 /// Server-sent events until shutdown, or until the listener has fallen behind. `Last-Event-ID` resumes the transitions

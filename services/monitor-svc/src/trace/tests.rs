@@ -14,7 +14,7 @@ use crate::tests::{self, lie, panel_config, report};
 
 struct System {
     judge: Judge,
-    router: Router,
+    router: axum::Router,
     shutdown: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -32,7 +32,7 @@ impl System {
         );
         Self {
             judge,
-            router,
+            router: router.into_router(),
             shutdown,
             _dir: dir,
         }

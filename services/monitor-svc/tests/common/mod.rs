@@ -6,8 +6,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::get;
 use clap::Parser;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -15,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tolerancia_bus::{BusConfig, Producer};
 use tolerancia_service::config::{ServiceArgs, name};
 use tolerancia_service::link::{Link, LinkState};
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::requests::{self, Requests};
-use tolerancia_service::shell::{Shell, serve};
+use tolerancia_service::shell::{Limits, Shell, serve};
 use tolerancia_store::{Store, open_sqlite};
 use tolerancia_wire::health::HealthState;
 
@@ -185,12 +184,15 @@ impl System {
             let producer = Producer::new(&service.bus(), Duration::from_secs(30)).unwrap();
             let requests = Requests::start(requests::to_kafka(producer.clone(), &service));
             let addr = service.addr();
-            let routes = Router::new().route("/inventory/{product}", get(|| async { "here it is" }));
+            let about = Operation::new("product", "A product")
+                .path::<String>("product", "Its name.", "PROD-001")
+                .answer(Answer::text(200, "text/plain", "It."));
+            let routes = Api::new().get("/inventory/{product}", || async { "here it is" }, about);
             let router = Shell::new(move || service.health(HealthState::Up))
                 .routes(routes)
                 .requests(&requests)
                 .into_router();
-            let served = serve(router, addr, stop).await;
+            let served = serve(router, addr, Limits::default(), stop).await;
             requests.close().await;
             producer.flush(PATIENCE).await;
             served

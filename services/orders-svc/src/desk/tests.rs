@@ -324,10 +324,10 @@ async fn a_partition_that_takes_nothing_holds_up_no_other() {
 #[tokio::test(start_paused = true)]
 async fn a_report_is_as_good_as_an_acknowledgement() {
     let mut bench = Bench::new(1);
-    let id = OrderId::from_key(0, "k");
     bench.log.fail_next(Kafka::NeverAnswers);
-    let placing = bench.place(Some("k"), "P", 4);
+    let placing = bench.place(None, "P", 4);
     settle().await;
+    let id = bench.desk.state().book.newest(None, 1)[0].order_id;
     // It arrived all the same.
     let event = Event::Reserve {
         order_id: id,
@@ -337,6 +337,43 @@ async fn a_report_is_as_good_as_an_acknowledgement() {
     bench.log.events.lock().unwrap().push(event);
     bench.replicas(&[1, 2]);
     assert_eq!(order(placing.await.unwrap()).status, OrderStatus::Confirmed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_stands_for_the_body_that_came_first_even_if_kafka_never_acknowledged_it() {
+    let mut bench = Bench::new(1);
+    bench.log.fail_next(Kafka::Loses { written: true });
+    assert_eq!(bench.place(Some("k"), "P", 3).await.unwrap(), Placed::NotAccepted);
+    // The replicas have not reported it yet when another body comes. What they then report is not about that one.
+    for _ in 0..2 {
+        let other = bench.place(Some("k"), "P", 4);
+        settle().await;
+        bench.replicas(&[1, 2]);
+        assert_eq!(other.await.unwrap(), Placed::KeyTaken);
+    }
+    let first = bench.place(Some("k"), "P", 3);
+    settle().await;
+    bench.replicas(&[1, 2]);
+    let first = order(first.await.unwrap());
+    assert_eq!((first.status, first.quantity), (OrderStatus::Confirmed, Some(3)));
+    assert_eq!(bench.place(Some("k"), "P", 4).await.unwrap(), Placed::KeyTaken);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_about_another_body_of_the_key_is_no_acknowledgement() {
+    let mut bench = Bench::new(1);
+    bench.log.fail_next(Kafka::Loses { written: true });
+    assert_eq!(bench.place(Some("k"), "P", 3).await.unwrap(), Placed::NotAccepted);
+    bench.log.fail_next(Kafka::NeverAnswers);
+    let other = bench.place(Some("k"), "P", 4);
+    settle().await;
+    bench.replicas(&[1, 2]);
+    assert_eq!(other.await.unwrap(), Placed::NotAccepted);
+    let first = bench.place(Some("k"), "P", 3);
+    settle().await;
+    bench.replicas(&[1, 2]);
+    let first = order(first.await.unwrap());
+    assert_eq!((first.status, first.quantity), (OrderStatus::Confirmed, Some(3)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -371,4 +408,25 @@ async fn a_cancel_beyond_the_partitions_appends_nothing() {
         bench.cancel(OrderId::from_random(1, [1; 14])).await.unwrap(),
         Cancelled::NotAccepted
     );
+}
+
+/// A replica may make up places in the log; what it says of them is not kept.
+#[tokio::test]
+async fn reports_about_partitions_that_are_not_there_take_no_memory() {
+    let bench = Bench::new(1);
+    let report = |partition: u16, offset: u64| Report {
+        partition,
+        offset,
+        order: None,
+        replica: ReplicaId::new(1).unwrap(),
+        outcome: tolerancia_core::ledger::Outcome::Conflict,
+        fresh: true,
+    };
+    let size = || format!("{:?}", bench.desk.state().outcomes).len();
+    let before = size();
+    let made_up = (1..=u16::MAX).flat_map(|partition| [report(partition, 0), report(partition, u64::MAX)]);
+    bench.desk.hear(made_up.map(|report| (Stamp::now(), report)));
+    assert_eq!(size(), before);
+    bench.desk.hear([(Stamp::now(), report(0, u64::MAX))]);
+    assert!(size() > before);
 }

@@ -17,7 +17,7 @@ use crate::desk::tests::{FakeLog, archive};
 use crate::log::Undo;
 
 /// The API over a log that no replica reads.
-fn api() -> (Router, FakeLog) {
+pub(super) fn api() -> (axum::Router, FakeLog) {
     let rules = Rules {
         replicas: 3,
         partitions: 1,
@@ -49,7 +49,13 @@ struct Answer {
     body: Value,
 }
 
-async fn ask(router: &Router, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+async fn ask(
+    router: &axum::Router,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -93,6 +99,7 @@ async fn bad_orders_are_problems_and_change_nothing() {
         ("nonsense", 400, "JSON"),
         ("", 400, "JSON"),
         ("[]", 400, ""),
+        (r#" ["PROD-001",5]"#, 400, "object"),
         ("{}", 400, "product_id"),
         (r#"{"product_id":"P"}"#, 400, "quantity"),
         (r#"{"quantity":5}"#, 400, "product_id"),

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse::Event;
-use axum::routing::get;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tolerancia_service::config::name::VOTER;
+use tolerancia_service::openapi::{Answer, Api, Operation};
 use tolerancia_service::streams::{self, Places, event as named};
 use tolerancia_wire::live::{Hello, VoterEvent};
 
@@ -25,16 +24,28 @@ struct App {
 }
 
 /// `GET /live` and `GET /voter/live`: server-sent events, each a [`VoterEvent`], until `shutdown`.
-pub fn routes(live: Arc<Live>, shutdown: CancellationToken) -> Router {
+pub fn routes(live: Arc<Live>, shutdown: CancellationToken) -> Api {
     let app = App {
         live,
-        places: Places::new(MOST_STREAMS),
+        places: Places::shown_as("live_listeners", MOST_STREAMS),
         shutdown,
     };
-    Router::new()
-        .route("/live", get(watch))
-        .route("/voter/live", get(watch))
+    Api::new()
+        .get("/live", watch, describe())
+        .also_under("/voter")
         .with_state(app)
+}
+
+fn describe() -> Operation {
+    Operation::new("live", "What the voter sees, as it happens")
+        .about(
+            "Server-sent events until the service stops: `hello` first, then what is kept, then what is new. `votes` tells \
+             how the votes of one second ended and has the second as its id; `disagreement` tells of a vote in which not \
+             all replicas said the same.",
+        )
+        .header::<i64>("Last-Event-ID", "The second after which to go on.")
+        .answer(Answer::events("The events."))
+        .answer(Answer::busy("All places are taken."))
 }
 
 async fn watch(State(app): State<App>, headers: HeaderMap) -> Response {

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tolerancia_core::ReplicaId;
 use tolerancia_service::link::{Link, LinkState};
+use tolerancia_service::openapi::Api;
 use tolerancia_voter_svc::live;
 use tolerancia_voter_svc::reporter::{self, Sink};
 use tolerancia_voter_svc::voter::{Patience, Rules, Voter};
@@ -151,6 +152,8 @@ pub struct System {
     pub replicas: Vec<Replica>,
     pub voter: Arc<Voter>,
     pub router: Router,
+    /// The same, for a shell.
+    pub api: Api,
     pub addrs: Vec<String>,
     evidence: mpsc::Receiver<Vec<u8>>,
     seen: Vec<Batch>,
@@ -243,12 +246,13 @@ impl System {
             shutdown.clone(),
         ));
         tokio::spawn(live::run(voter.live.clone(), shutdown.clone()));
-        let router =
+        let api =
             tolerancia_voter_svc::http::routes(voter.clone()).merge(live::routes(voter.live.clone(), shutdown.clone()));
         Self {
             replicas,
             voter,
-            router,
+            router: api.clone().into_router(),
+            api,
             addrs,
             evidence,
             seen: vec![],

@@ -40,7 +40,7 @@ async fn post(switch: &FaultSwitch, path: &str, token: Option<&str>, body: &Valu
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request.body(Body::from(body.to_string())).unwrap();
-    let answer = routes(switch, 3, out).oneshot(request).await.unwrap();
+    let answer = routes(switch, 3, out).into_router().oneshot(request).await.unwrap();
     let status = answer.status().as_u16();
     let bytes = answer.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&bytes).unwrap(), reports.try_recv().ok())

@@ -54,7 +54,7 @@ impl System {
             version: "1".to_owned(),
             pid: 7,
         };
-        let router = routes(live.clone(), judge.shared.clone(), hello, shutdown.clone());
+        let router = routes(live.clone(), judge.shared.clone(), hello, shutdown.clone()).into_router();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(axum::serve(listener, router.clone()).into_future());
