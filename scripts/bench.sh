@@ -36,7 +36,8 @@ done
 
 echo "memory, idle (RSS, MiB):"
 for pid in $(pgrep -P "$up"); do
-  name=$(tr '\0' ' ' <"/proc/$pid/cmdline" | grep -oE '[a-z]+-svc|broker' | head -1)
+  # The subcommand.
+  name=$(tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n 2p)
   instance=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^INSTANCE_ID=//p')
   printf '  %-18s %5.1f\n' "$name $instance" "$(awk '/^VmRSS/ {print $2 / 1024}' "/proc/$pid/status")"
 done
