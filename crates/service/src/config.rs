@@ -131,7 +131,8 @@ impl ServiceArgs {
         self.kafka_bootstrap_servers = given(self.kafka_bootstrap_servers);
         let given = |text: Option<Secret>| text.filter(|text| !text.trim().is_empty());
         self.postgres_url = given(self.postgres_url);
-        self.fault_token = given(self.fault_token);
+        // Whoever sends it cannot send the end of the line that a file puts behind it.
+        self.fault_token = given(self.fault_token).map(|token| Secret::from(token.trim().to_owned()));
         if self.fault_token.as_ref().is_some_and(|token| token.len() > MOST_TOKEN) {
             bail!(
                 "FAULT_TOKEN is longer than {MOST_TOKEN} bytes, and a longer one is never the right one: set a shorter one"

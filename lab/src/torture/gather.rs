@@ -125,8 +125,8 @@ impl Observer {
         let partitions = u16::try_from(ends.len()).unwrap_or(u16::MAX);
         let (model, records) = Model::replay(&log, partitions);
         let digest = digest(&log);
-        let statuses = read_all(&self.system.bus, INSTANCE_STATUS).await;
-        let statuses = statuses.unwrap_or_default().into_iter().map(|message| message.payload);
+        let statuses = read_all(&self.system.bus, INSTANCE_STATUS).await?;
+        let statuses = statuses.into_iter().map(|message| message.payload);
         let (verdicts, deaf) = (verdicts(&self.watch.all(), statuses, self.began_ns), self.watch.deaf());
         drop(self.stop);
         Ok(Evidence {

@@ -186,19 +186,18 @@ pub async fn run(mut args: Args, shutdown: CancellationToken) -> Result<()> {
     tasks.close();
     // Before anybody is served, so that a listener who resumes finds what happened before this monitor started, and
     // so that a verdict that somebody sees is one that Kafka takes at once. The verdicts do not wait for it.
-    let earlier = async {
-        let refused = database.denials(denials::MOST_DENIALS).await;
-        (database.transitions(None, state::MOST_TRANSITIONS).await, refused)
-    };
-    let earlier = tokio::time::timeout(AUDIT, earlier);
-    let (earlier, ()) = tokio::join!(earlier, producer.flush(FIRST_STATUS));
+    let earlier = tokio::time::timeout(AUDIT, database.transitions(None, state::MOST_TRANSITIONS));
+    let refused = tokio::time::timeout(AUDIT, database.denials(denials::MOST_DENIALS));
+    let (earlier, refused, ()) = tokio::join!(earlier, refused, producer.flush(FIRST_STATUS));
     match earlier {
-        Ok((Ok(rows), refused)) => {
-            shared.remember(rows, first_seq);
-            denials.earlier(refused.unwrap_or_default());
-        }
-        Ok((Err(error), _)) => tracing::warn!(%error, "earlier transitions are not known"),
+        Ok(Ok(rows)) => shared.remember(rows, first_seq),
+        Ok(Err(error)) => tracing::warn!(%error, "earlier transitions are not known"),
         Err(_) => tracing::warn!("earlier transitions are not known: the database takes too long"),
+    }
+    match refused {
+        Ok(Ok(rows)) => denials.earlier(rows),
+        Ok(Err(error)) => tracing::warn!(%error, "earlier refused attempts are not known"),
+        Err(_) => tracing::warn!("earlier refused attempts are not known: the database takes too long"),
     }
 
     let health = {

@@ -270,7 +270,7 @@ impl<L: Log> Desk<L> {
         };
         match self.outcome(deadline, id, offset).await {
             Some(Outcome::Conflict) => {
-                self.state().book.disown(id, request);
+                self.disown(&mut self.state(), id, request);
                 Placed::KeyTaken
             }
             Some(_) => {
@@ -290,7 +290,7 @@ impl<L: Log> Desk<L> {
                 let moved = order.as_ref().is_some_and(|order| order.status != OrderStatus::Pending);
                 if moved && !undoable {
                     // By another event with the same key, of this body or of another one.
-                    state.book.disown(id, request);
+                    self.disown(&mut state, id, request);
                     return Placed::Stands(pending(Stamp::now(), id, request));
                 }
                 let order = order.unwrap_or_else(|| pending(Stamp::now(), id, request));
@@ -298,6 +298,24 @@ impl<L: Log> Desk<L> {
                 Placed::Stands(order)
             }
         }
+    }
+
+    /// Takes `request` for none of the order's. What a quorum decided about the order meanwhile is written down, without
+    /// a body: nobody else does.
+    fn disown(&self, state: &mut State, id: OrderId, request: &OrderRequest) {
+        let decided = state
+            .book
+            .get(id)
+            .filter(|order| order.status != OrderStatus::Pending)
+            .map(|order| OrderView {
+                product_id: None,
+                quantity: None,
+                ..order.clone()
+            });
+        if let Some(order) = decided {
+            self.archive.keep(&order);
+        }
+        state.book.disown(id, request);
     }
 
     /// [`Planted::LostOrder`].
@@ -318,7 +336,7 @@ impl<L: Log> Desk<L> {
         let mut state = self.state();
         let moved = |order: &OrderView| order.status != OrderStatus::Pending;
         if !own && (new || state.book.get(id).is_some_and(moved)) {
-            state.book.disown(id, request);
+            self.disown(&mut state, id, request);
             return if new {
                 Placed::NotAccepted
             } else {

@@ -44,8 +44,8 @@ struct Shared {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     clock: Clock,
-    /// When a place was last free for who came.
-    free_at: AtomicU64,
+    /// When nobody waited before who came.
+    empty_at: AtomicU64,
     /// When somebody was last refused; never is 0.
     refused_at: AtomicU64,
 }
@@ -62,7 +62,7 @@ impl Admission {
                 places: Arc::new(Semaphore::new(limit)),
                 waiting: AtomicUsize::new(0),
                 clock: Clock::start(),
-                free_at: AtomicU64::new(1),
+                empty_at: AtomicU64::new(1),
                 refused_at: AtomicU64::new(0),
             }),
         }
@@ -90,19 +90,22 @@ impl Admission {
     pub(super) async fn enter(&self) -> Option<Place> {
         let Shared {
             places,
-            free_at,
+            empty_at,
             clock,
             waiting,
             ..
         } = &*self.shared;
         // Who waits comes first, so a place is only free if nobody does.
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-            free_at.store(clock.now(), Relaxed);
+            empty_at.store(clock.now(), Relaxed);
             return Some(place);
         }
         let room = self.room();
         let before = waiting.fetch_add(1, Relaxed);
         let _leaves = Waiting(waiting);
+        if before == 0 {
+            empty_at.store(clock.now(), Relaxed);
+        }
         if before >= room {
             self.refused();
             return None;
@@ -114,14 +117,14 @@ impl Admission {
         let Shared {
             limit,
             clock,
-            free_at,
+            empty_at,
             refused_at,
             waiting,
             ..
         } = &*self.shared;
         let now = clock.now();
         let within = |at: &AtomicU64, ms| now.saturating_sub(at.load(Relaxed)) <= ms;
-        let stands = waiting.load(Relaxed) > 0 && !within(free_at, STANDS_MS);
+        let stands = waiting.load(Relaxed) > 0 && !within(empty_at, STANDS_MS);
         let refuses = refused_at.load(Relaxed) > 0 && within(refused_at, CALM_MS);
         if stands || refuses { (limit / 4).max(1) } else { BURST }
     }
@@ -209,6 +212,25 @@ mod tests {
         assert_eq!(admission.room(), 2);
         advance(Duration::from_secs(1)).await;
         assert_eq!(admission.room(), BURST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_one_too_while_all_places_have_long_been_taken() {
+        let admission = Admission::new(8);
+        let mut places = Vec::new();
+        for _ in 0..8 {
+            places.push(admission.enter().await.unwrap());
+        }
+        advance(Duration::from_millis(STANDS_MS + 100)).await;
+        let mut all = JoinSet::new();
+        for _ in 0..BURST {
+            let admission = admission.clone();
+            all.spawn(async move { admission.enter().await.map(drop) });
+        }
+        sleep(Duration::from_millis(1)).await;
+        drop(places);
+        let served = all.join_all().await.into_iter().flatten().count();
+        assert_eq!(served, BURST);
     }
 
     #[tokio::test(start_paused = true)]

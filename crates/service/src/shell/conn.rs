@@ -356,6 +356,8 @@ pub(super) struct Reading(Arc<Conn>);
 impl Reading {
     /// To be made within the life of the request's [`Busy`].
     pub(super) fn new(conn: &Arc<Conn>) -> Self {
+        // A wait of its own: that before the request is over, however long it was.
+        conn.waits_since.store(conn.clock.now(), Relaxed);
         conn.reading.fetch_add(1, Relaxed);
         conn.busy.fetch_sub(1, Relaxed);
         Self(Arc::clone(conn))

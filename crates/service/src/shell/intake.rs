@@ -178,9 +178,7 @@ pub(super) async fn admit(State(intake): State<Intake>, request: Request, next: 
         Err(_) => {
             let seconds = intake.limits.request.as_secs();
             let text = format!("there was no answer within {seconds} s: try again, GET /health tells more");
-            let mut response = ApiProblem::unavailable(text).into_response();
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-            response
+            ApiProblem::unavailable(text).into_response()
         }
     }
 }

@@ -293,8 +293,8 @@ fn shown(evidence: &Evidence, asked: OrderId, answer: &Answer) -> Wrong {
                 (OrderStatus::Confirmed, Some(State::Held(_)))
                 | (OrderStatus::Cancelled, Some(State::Released { .. }))
                 | (OrderStatus::Rejected, Some(State::Rejected(_))) => true,
-                // Another check's.
-                (OrderStatus::Confirmed | OrderStatus::Cancelled, None | Some(State::Rejected(_))) => true,
+                // Another check's: only orders that were acknowledged are asked for.
+                (OrderStatus::Confirmed | OrderStatus::Cancelled, None) => true,
                 _ => false,
             };
             let same = |found: &Order| {

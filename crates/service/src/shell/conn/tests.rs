@@ -89,10 +89,14 @@ async fn work_is_never_cut_but_answers_that_nobody_takes_are() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_being_read_is_not_work() {
     let (conn, limits) = conn();
+    // A client that has been idle for long sends one now.
+    drop(Busy::new(&conn));
+    let (_, idle_since) = conn.waits().expect("nobody works on it");
+    after(5000).await;
     let busy = Busy::new(&conn);
     let reading = Reading::new(&conn);
     conn.read(b"part of a body");
-    assert!(conn.waits().is_some());
+    assert!(conn.waits().is_some_and(|(_, since)| since >= idle_since + 5000));
     // The body has a limit of its own, whose answer must leave.
     after(1000).await;
     assert!(matches!(conn.verdict(&limits), Verdict::Stay(_)));

@@ -60,3 +60,22 @@ async fn a_key_is_taken_in_every_partition_also_after_a_restart() {
     );
     assert_eq!(after.log.events().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_decided_during_a_retry_is_written_down_whatever_becomes_of_the_retry() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = || Archive::open(None, &dir.path().join("orders.db"));
+    let mut before = Bench::with(1, archive());
+    let first = order(before.place(Some("k"), "P", 2).await.unwrap());
+    assert_eq!(first.status, OrderStatus::Pending, "no replica has reported it");
+    before.log.fail_next(Kafka::NeverAnswers);
+    let retry = before.place(Some("k"), "P", 2);
+    settle().await;
+    before.replicas(&[1, 2]);
+    retry.await.unwrap();
+    before.desk.archive().close(Duration::from_secs(5)).await;
+
+    let after = Bench::with(1, archive());
+    let found = after.desk.find(first.order_id).await.unwrap();
+    assert_eq!((found.status, found.quantity), (OrderStatus::Confirmed, Some(2)));
+}
