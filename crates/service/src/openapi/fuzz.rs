@@ -330,7 +330,12 @@ pub(crate) async fn answer(router: &Router, document: &Value, ask: &Ask) -> Stat
     }
     let answer = router.clone().oneshot(request).await.unwrap();
     let status = answer.status();
-    let operation = &document["paths"][&ask.path][ask.method.to_lowercase()];
+    // HEAD is answered as GET is (RFC 9110, section 9.3.2).
+    let method = match ask.method.to_lowercase().as_str() {
+        "head" => "get".to_owned(),
+        method => method.to_owned(),
+    };
+    let operation = &document["paths"][&ask.path][&method];
     let described = &operation["responses"][status.as_str()];
     let is_other = operation.is_null() || ask.target.contains("//") || ask.method == "HEAD";
     // The path of another route, or of none.
