@@ -58,9 +58,17 @@ pub async fn run(args: TortureCommand) -> Outcome {
     }
     let home = Home::make(ports.replicas, inside)?;
     let log_file = args.lab.out.as_deref().unwrap_or(home.dir()).join(LOG);
-    let unusable =
-        |error: std::io::Error| Failure::cannot(format!("{} cannot be written ({error})", log_file.display()));
-    let (log, writer) = Log::to(File::create(&log_file).map_err(unusable)?, false, NAME_WIDTH);
+    let file = match File::create(&log_file) {
+        Ok(file) => file,
+        Err(error) => {
+            home.leave(false);
+            return Err(Failure::cannot(format!(
+                "{} cannot be written ({error})",
+                log_file.display()
+            )));
+        }
+    };
+    let (log, writer) = Log::to(file, false, NAME_WIDTH);
     let outcome = on_own_system(&args, ports, &home, log, &log_file, &signals).await;
     writer.finish();
     home.leave(args.keep);

@@ -37,6 +37,12 @@ impl Home {
         let mut home = Self { dir, mounted: inside };
         if home.mounted.is_ok() {
             home.mounted = home.mount(replicas);
+            if home.mounted.is_err() {
+                // What is half done would keep the directory from being deleted.
+                for dir in home.mounted_dirs() {
+                    let _ = unmount(&dir, false);
+                }
+            }
         }
         Ok(home)
     }

@@ -125,3 +125,19 @@ async fn an_interrupted_torture_is_judged_and_leaves_nothing() {
     assert_eq!(result["verdict"], "aborted", "{result:#}");
     assert_eq!(leftovers(dir.path()), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_to_is_said_and_nothing_is_left() {
+    let dir = directory();
+    let out = dir.path().join("out");
+    // In the place of the log.
+    std::fs::create_dir_all(out.join("system.log")).unwrap();
+    let args = ["--seconds", "25", "--out", out.to_str().unwrap()];
+    let run = Run::of(torture(&dir, &args)).await.code(2);
+    assert!(run.err.contains("cannot be written"), "{run:#?}");
+    let left: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["out"]);
+}
