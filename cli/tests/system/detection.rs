@@ -112,6 +112,7 @@ async fn verdicts_survive_a_restart_of_the_monitor() {
     system.inject(&["freeze", "--instance", "2"]).await;
     is_off(&system, 2).await;
     let before = turns(&system, 2).await;
+    system.monitor_has_written().await;
     let old = system.pid("monitor-svc");
     signal(old, Signal::KILL);
     eventually("another monitor is up", async || {

@@ -136,6 +136,7 @@ async fn without_the_token_with_a_wrong_one_and_with_injection_off_every_way_is_
     is_untouched(&system).await;
     // Another monitor remembers them.
     let before: HashSet<_> = denials(&system).await.into_iter().map(|one| one.event_id).collect();
+    system.monitor_has_written().await;
     crate::harness::signal(system.pid("monitor-svc"), rustix::process::Signal::KILL);
     let url = format!("{}/denials?limit=1000", system.monitor());
     eventually("another monitor remembers", async || {

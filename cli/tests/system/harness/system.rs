@@ -283,6 +283,18 @@ impl System {
         self.all_on().await;
     }
 
+    /// Waits until the monitor's database has what the monitor knows: it writes behind, so that what was shown a moment
+    /// before a SIGKILL may not be kept.
+    pub async fn monitor_has_written(&self) {
+        let url = format!("{}/metrics", self.monitor());
+        eventually("the monitor has written everything", async || {
+            let text = self.http.get(&url).send().await.ok()?.text().await.ok()?;
+            let queued = text.lines().find_map(|line| line.strip_prefix("store_queued "))?;
+            (queued.trim() == "0").then_some(())
+        })
+        .await;
+    }
+
     /// The process of a service.
     pub fn pid(&self, name: &str) -> u32 {
         let pids = std::fs::read_to_string(self.data_dir().join("pids")).unwrap();
