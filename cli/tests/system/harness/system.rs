@@ -288,9 +288,10 @@ impl System {
     pub async fn monitor_has_written(&self) {
         let url = format!("{}/metrics", self.monitor());
         eventually("the monitor has written everything", async || {
-            let text = self.http.get(&url).send().await.ok()?.text().await.ok()?;
-            let queued = text.lines().find_map(|line| line.strip_prefix("store_queued "))?;
-            (queued.trim() == "0").then_some(())
+            let request = self.http.get(&url).header("accept", "text/plain");
+            let text = request.send().await.ok()?.text().await.ok()?;
+            text.contains("\nqueue_length{queue=\"store_writes\"} 0\n")
+                .then_some(())
         })
         .await;
     }

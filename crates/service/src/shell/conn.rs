@@ -11,6 +11,7 @@ use std::task::Waker;
 use futures_util::task::AtomicWaker;
 use tokio::time::{Duration, Instant};
 
+use super::hold::hold_ms;
 use super::limits::Limits;
 
 /// Milliseconds since the server began, from 1: zero stands for never.
@@ -38,13 +39,6 @@ pub(super) fn ms(duration: Duration) -> Ms {
     // 500 million years.
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
-
-/// Who was refused is not listened to for a while, and never for longer than it was told to wait. What it sends all the
-/// same is read and refused in one go, which costs a fraction of one by one.
-const HOLD_MS: Ms = 1000;
-/// So many connections a second are listened to again, about: a few of them are so at once, many after a while. A fixed time
-/// would be too long for the few of a proxy that was refused once, and too short for thousands in earnest.
-const RELEASES_PER_S: f64 = 3000.0;
 
 /// Whether a connection may stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,17 +310,6 @@ impl Drop for Conn {
     fn drop(&mut self) {
         self.release();
     }
-}
-
-/// How long one of `held` connections is not listened to, a quarter more or less as `chance` has it.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss
-)]
-fn hold_ms(held: usize, chance: f64) -> Ms {
-    let seconds = held as f64 / RELEASES_PER_S * (0.75 + chance / 2.0);
-    ((seconds * 1000.0) as Ms).clamp(1, HOLD_MS)
 }
 
 /// A request is worked on as long as this lives.

@@ -12,8 +12,10 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
+use super::hold::{Hold, Holds, MOST_HELD};
 use super::intake::{self, Intake};
 use super::observe::{Observer, Series, UNMATCHED};
+use crate::queues;
 
 /// A service's routes, and who refuses requests to them.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ impl From<Router> for App {
 #[derive(Debug)]
 pub(super) struct Gate {
     intake: Intake,
+    holds: Holds,
     observer: Observer,
     routes: matchit::Router<Route>,
     unmatched: Route,
@@ -62,13 +65,22 @@ impl Gate {
             // One that this cannot tell apart is counted as unmatched when it is refused.
             let _ = routes.insert(path.clone(), Route::new(path));
         }
+        let holds = Holds::default();
+        let held = holds.clone();
+        queues::watch("http_refusals", MOST_HELD, move || held.len());
         Self {
             headers: intake.refusal().headers().clone(),
             intake,
+            holds,
             observer,
             routes,
             unmatched: Route::new(UNMATCHED.to_owned()),
         }
+    }
+
+    /// Holds back a refusal over HTTP/2, unless too many are.
+    pub(super) fn hold(&self) -> Option<Hold> {
+        self.holds.one(rand::random)
     }
 
     /// The refusal of a request for this path, if it is to be refused now. It is counted.

@@ -9,6 +9,7 @@ mod connections;
 mod describe;
 mod drive;
 mod gate;
+mod hold;
 mod intake;
 mod io;
 mod limits;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use axum::body::{Body, Bytes};
 use axum::http::Response;
-use futures_util::future::{Either, ready};
+use futures_util::future::Either;
 use http_body_util::{Either as EitherBody, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -177,12 +177,21 @@ fn connection(
         let (conn, outbox) = (Arc::clone(&conn), Arc::clone(&outbox));
         service_fn(move |request: hyper::Request<Incoming>| {
             let busy = Busy::new(&conn);
-            let refusal = app.gate.as_ref().and_then(|gate| gate.refuse(request.uri().path()));
-            if let Some(refusal) = refusal {
-                if conn.hold(rand::random) {
+            let gate = app.gate.as_ref();
+            if let Some((gate, refusal)) = gate.and_then(|gate| Some((gate, gate.refuse(request.uri().path())?))) {
+                let hold = if conn.hold(rand::random) {
                     outbox.gather();
-                }
-                return Either::Left(ready(Ok(refusal.map(EitherBody::Left))));
+                    None
+                } else {
+                    gate.hold()
+                };
+                return Either::Left(async move {
+                    let _busy = busy;
+                    if let Some(hold) = hold {
+                        hold.over().await;
+                    }
+                    Ok(refusal.map(EitherBody::Left))
+                });
             }
             let mut request = request.map(Body::new);
             if let Some(peer) = peer {

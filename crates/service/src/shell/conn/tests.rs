@@ -118,7 +118,7 @@ async fn who_was_refused_is_not_listened_to_for_a_moment() {
     tokio::time::advance(Duration::from_millis(1)).await;
     assert!(!conn.is_held());
     conn.read(b"GET");
-    assert!(matches!(conn.verdict(&limits), Verdict::Stay(until) if until > conn.clock().now() + HOLD_MS));
+    assert!(matches!(conn.verdict(&limits), Verdict::Stay(until) if until > conn.clock().now() + 1000));
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,8 +155,6 @@ async fn the_more_are_held_the_longer_they_are_and_never_all_the_same() {
     drop(conns);
     assert_eq!(all_held.load(Relaxed), 0);
 
-    assert_eq!((hold_ms(3000, 0.0), hold_ms(3000, 0.25)), (750, 875));
-    assert_eq!((hold_ms(1, 1.0), hold_ms(100_000, 0.0)), (1, HOLD_MS));
     let two = Conn::new(1, clock, all_held);
     two.read(b"PRI * HTTP/2.0");
     assert!(!two.hold(|| 0.5) && !two.is_held());
