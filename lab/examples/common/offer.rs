@@ -41,7 +41,7 @@ impl Picture {
             Self::Clients => 64,
             Self::Pool => 1,
             // What the server allows.
-            Self::Http2 => 256,
+            Self::Http2 => 128,
         }
     }
 }

@@ -43,6 +43,9 @@ struct Shared {
     limit: usize,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// Requests that were let in, but have not asked for a place yet. Over HTTP/2 a hundred may be read in one go, and each is
+    /// a task of its own, which has not begun when the next one is decided upon.
+    coming: AtomicUsize,
     clock: Clock,
     /// When nobody waited before who came.
     empty_at: AtomicU64,
@@ -53,6 +56,16 @@ struct Shared {
 /// Work on one request.
 pub(super) type Place = OwnedSemaphorePermit;
 
+/// A request that was let in, until it asks for a place. To be dropped just before that, with nothing to wait for between.
+#[derive(Debug)]
+pub(super) struct Coming(Arc<Shared>);
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.coming.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Admission {
     pub(super) fn new(limit: usize) -> Self {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
@@ -61,6 +74,7 @@ impl Admission {
                 limit,
                 places: Arc::new(Semaphore::new(limit)),
                 waiting: AtomicUsize::new(0),
+                coming: AtomicUsize::new(0),
                 clock: Clock::start(),
                 empty_at: AtomicU64::new(1),
                 refused_at: AtomicU64::new(0),
@@ -70,15 +84,31 @@ impl Admission {
 
     /// Whether a request that comes now is refused.
     pub(super) fn is_full(&self) -> bool {
-        let Shared { places, waiting, .. } = &*self.shared;
-        let full = places.available_permits() == 0 && {
-            let waiting = waiting.load(Relaxed);
-            waiting > 0 && waiting >= self.room()
+        let Shared {
+            places,
+            waiting,
+            coming,
+            ..
+        } = &*self.shared;
+        let coming = coming.load(Relaxed);
+        let free = places.available_permits();
+        let full = free <= coming && {
+            let ahead = waiting.load(Relaxed) + coming - free;
+            ahead > 0 && ahead >= self.room()
         };
         if full {
             self.refused();
         }
         full
+    }
+
+    /// Lets a request in, unless there are too many.
+    pub(super) fn let_in(&self) -> Option<Coming> {
+        if self.is_full() {
+            return None;
+        }
+        self.shared.coming.fetch_add(1, Relaxed);
+        Some(Coming(Arc::clone(&self.shared)))
     }
 
     fn refused(&self) {
@@ -231,6 +261,27 @@ mod tests {
         drop(places);
         let served = all.join_all().await.into_iter().flatten().count();
         assert_eq!(served, BURST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_come_together_are_no_more_than_those_that_come_one_by_one() {
+        let admission = Admission::new(10);
+        let mut coming: Vec<_> = std::iter::from_fn(|| admission.let_in()).take(2 * BURST).collect();
+        assert_eq!(coming.len(), 10 + BURST);
+        // Who gives up makes room, and so does who gets a place, for as many as wait then.
+        coming.pop();
+        coming.push(admission.let_in().unwrap());
+        assert!(admission.let_in().is_none());
+        advance(Duration::from_secs(1)).await;
+        let mut places = Vec::new();
+        for one in coming.drain(..10) {
+            drop(one);
+            places.push(admission.enter().await.unwrap());
+        }
+        assert!(admission.let_in().is_none());
+        coming.clear();
+        assert_eq!((admission.working(), admission.waiting()), (10, 0));
+        assert!(admission.let_in().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
+use super::admission::Coming;
 use super::hold::{Hold, Holds, MOST_HELD};
 use super::intake::{self, Intake};
 use super::observe::{Observer, Series, UNMATCHED};
@@ -83,11 +84,22 @@ impl Gate {
         self.holds.one(rand::random)
     }
 
-    /// The refusal of a request for this path, if it is to be refused now. It is counted.
-    pub(super) fn refuse(&self, path: &str) -> Option<Response<Full<Bytes>>> {
-        if intake::is_free(path) || !self.intake.is_full() {
-            return None;
+    /// Lets in a request for this path. Some need no permission.
+    ///
+    /// # Errors
+    /// Its refusal, if it is to be refused now. It is counted.
+    #[allow(clippy::result_large_err)]
+    pub(super) fn pass(&self, path: &str) -> Result<Option<Coming>, Response<Full<Bytes>>> {
+        if intake::is_free(path) {
+            return Ok(None);
         }
+        match self.intake.let_in() {
+            Some(coming) => Ok(Some(coming)),
+            None => Err(self.refuse(path)),
+        }
+    }
+
+    fn refuse(&self, path: &str) -> Response<Full<Bytes>> {
         let route = self.routes.at(path).map_or(&self.unmatched, |found| found.value);
         let series = route
             .refused
@@ -97,6 +109,6 @@ impl Gate {
         let mut response = Response::new(Full::new(self.intake.refusal_text()));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         *response.headers_mut() = self.headers.clone();
-        Some(response)
+        response
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tolerancia_wire::problem::MEDIA_TYPE;
 
 use super::BODY_LIMIT;
-use super::admission::{Admission, BURST};
+use super::admission::{Admission, BURST, Coming};
 use super::conn::{Conn, Reading};
 use super::limits::{Limits, MOST_REQUESTS};
 use crate::problem::ApiProblem;
@@ -94,9 +94,12 @@ impl Intake {
         }
     }
 
-    /// Whether a request that comes now is one too many.
-    pub(super) fn is_full(&self) -> bool {
-        self.open.load(Relaxed) >= MOST_REQUESTS || self.admission.is_full()
+    /// Lets a request in that is about to be opened, unless it is one too many.
+    pub(super) fn let_in(&self) -> Option<Coming> {
+        if self.open.load(Relaxed) >= MOST_REQUESTS {
+            return None;
+        }
+        self.admission.let_in()
     }
 
     /// Counts a refusal that somebody else gives.

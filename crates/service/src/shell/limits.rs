@@ -53,7 +53,7 @@ impl Limits {
         Self {
             connections: connections.unwrap_or(MAX_CONNECTIONS).min(possible),
             in_flight: in_flight.unwrap_or(MAX_IN_FLIGHT),
-            streams: 256,
+            streams: 128,
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
             idle: Duration::from_secs(75),

@@ -177,22 +177,25 @@ fn connection(
         let (conn, outbox) = (Arc::clone(&conn), Arc::clone(&outbox));
         service_fn(move |request: hyper::Request<Incoming>| {
             let busy = Busy::new(&conn);
-            let gate = app.gate.as_ref();
-            if let Some((gate, refusal)) = gate.and_then(|gate| Some((gate, gate.refuse(request.uri().path())?))) {
-                let hold = if conn.hold(rand::random) {
-                    outbox.gather();
-                    None
-                } else {
-                    gate.hold()
-                };
-                return Either::Left(async move {
-                    let _busy = busy;
-                    if let Some(hold) = hold {
-                        hold.over().await;
-                    }
-                    Ok(refusal.map(EitherBody::Left))
-                });
-            }
+            let coming = match app.gate.as_ref().map(|gate| (gate, gate.pass(request.uri().path()))) {
+                None => None,
+                Some((_, Ok(coming))) => coming,
+                Some((gate, Err(refusal))) => {
+                    let hold = if conn.hold(rand::random) {
+                        outbox.gather();
+                        None
+                    } else {
+                        gate.hold()
+                    };
+                    return Either::Left(async move {
+                        let _busy = busy;
+                        if let Some(hold) = hold {
+                            hold.over().await;
+                        }
+                        Ok(refusal.map(EitherBody::Left))
+                    });
+                }
+            };
             let mut request = request.map(Body::new);
             if let Some(peer) = peer {
                 request.extensions_mut().insert(Peer(peer));
@@ -200,6 +203,7 @@ fn connection(
             request.extensions_mut().insert(Arc::clone(&conn));
             let mut router = app.router.clone();
             Either::Right(async move {
+                drop(coming);
                 let answer = watched(router.call(request).await?, busy);
                 Ok::<Response<EitherBody<Full<Bytes>, Body>>, Infallible>(answer.map(EitherBody::Right))
             })
