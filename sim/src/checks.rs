@@ -128,11 +128,14 @@ impl World {
             OrderStatus::Cancelled => "cancelled",
         };
         self.count(what);
+        if matches!(order.status, OrderStatus::Confirmed | OrderStatus::Rejected) {
+            self.decided.insert(order.order_id);
+        }
         let known = self.model.order(order.order_id);
         let stands = known.is_some_and(|known| {
             let same = known.product == *product && known.quantity == quantity;
             let standing = match order.status {
-                OrderStatus::Pending => return true,
+                OrderStatus::Pending => true,
                 OrderStatus::Confirmed => {
                     let version = order.version.map(|version| Outcome::Reserved { version });
                     known.standing != Standing::Never && version == Some(known.first)
@@ -353,11 +356,9 @@ impl World {
         {
             return Some(format!("order {id} is reserved, and no client was told of it"));
         }
-        let told = |what| self.counts.get(what).copied().unwrap_or(0);
-        let (before, placed) = (self.told_at_heal, told("confirmed") + told("rejected"));
+        let decided = self.decided.len();
         let orders = self.config.mix[1] + self.config.mix[2] > 0;
-        if orders && self.healed_at <= self.now && placed <= before.unwrap_or(placed) {
-            self.told_at_heal.get_or_insert(placed);
+        if orders && self.healed_at <= self.now && decided <= *self.decided_at_heal.get_or_insert(decided) {
             return Some("no order was decided since".to_owned());
         }
         None

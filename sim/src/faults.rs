@@ -169,7 +169,7 @@ impl Fault {
     pub fn touches(&self, replica: usize) -> bool {
         let me = Node::Replica(replica);
         match self.kind {
-            Kind::Cut => self.node == me || self.other == me || !matches!(self.node, Node::Replica(_)),
+            Kind::Cut => self.node == me || self.other == me,
             Kind::Outage | Kind::Loss | Kind::Delay => true,
             _ => self.node == me,
         }

@@ -159,12 +159,6 @@ impl Model {
             .map(|(version, stock)| (*version, *stock))
     }
 
-    /// Everything ever restocked of a product.
-    #[must_use]
-    pub fn restocked(&self, product: &ProductId) -> u64 {
-        self.shelves.get(product).map_or(0, |shelf| shelf.all)
-    }
-
     /// The products.
     pub fn products(&self) -> impl Iterator<Item = &ProductId> {
         self.shelves.keys()

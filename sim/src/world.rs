@@ -76,8 +76,10 @@ pub struct World {
     pub(crate) lied: Vec<bool>,
     /// The last fault ends here.
     pub(crate) healed_at: Ns,
-    /// Orders decided when all was healed.
-    pub(crate) told_at_heal: Option<u64>,
+    /// Orders that a client was told to be confirmed or rejected.
+    pub(crate) decided: HashSet<OrderId>,
+    /// How many these were when all was healed.
+    pub(crate) decided_at_heal: Option<usize>,
     pub(crate) counts: Counts,
     pub(crate) violation: Option<Violation>,
     pub(crate) over: bool,
@@ -127,7 +129,8 @@ impl World {
             lied_at: vec![None; config.replicas],
             lied: vec![false; config.replicas],
             healed_at,
-            told_at_heal: None,
+            decided: HashSet::new(),
+            decided_at_heal: None,
             counts: Counts::new(),
             violation: None,
             over: false,
