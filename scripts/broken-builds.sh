@@ -24,10 +24,11 @@ expected() {
     skipped-event) echo replicas_equal ;;
     deaf-monitor) echo faults_detected ;;
     nervous-monitor) echo no_false_verdict ;;
+    no-way-back) echo all_recovered ;;
     *) return 1 ;;
   esac
 }
-all=(lost-order double-apply oversell half-cancel minority-value stale-read lag-is-a-lie skipped-event deaf-monitor nervous-monitor)
+all=(lost-order double-apply oversell half-cancel minority-value stale-read lag-is-a-lie skipped-event deaf-monitor nervous-monitor no-way-back)
 
 say() { printf '%s\n' "$*" >&2; }
 cannot() {

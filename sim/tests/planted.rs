@@ -26,6 +26,7 @@ const fn checks(bug: Planted) -> &'static [&'static str] {
         Planted::SkippedEvent => &["replica-differs"],
         Planted::DeafMonitor => &["not-detected"],
         Planted::NervousMonitor => &["no-cause"],
+        Planted::NoWayBack => &["not-recovered"],
     }
 }
 

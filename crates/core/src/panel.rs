@@ -21,6 +21,7 @@ use member::{HEALTH_CHECK, Member};
 use crate::clocks::Clocks;
 use crate::detector::{Bursts, DetectorConfig, Seen};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, Phase};
+use crate::planted::{self, Planted};
 use crate::staleness::Staleness;
 use crate::{ProductId, ReplicaId, quorum};
 
@@ -227,7 +228,9 @@ impl Panel {
             return (seen, member.observe(now_ns, instance, HEALTH_CHECK, seen, weight, 1));
         }
         let clean_s = member.lifecycle.clean_ns() as f64 / 1e9;
-        let recovered = member.lifecycle.check(now_ns, !seen.is_miss()).then(|| {
+        let kept_out = planted::is(Planted::NoWayBack) && instance.number() == 3;
+        let back = !kept_out && member.lifecycle.check(now_ns, !seen.is_miss());
+        let recovered = back.then(|| {
             member.detector.reset();
             member.account.clear();
             Change {

@@ -10,7 +10,7 @@
 //! | [`DoubleApply`](Planted::DoubleApply), [`Oversell`](Planted::Oversell), [`HalfCancel`](Planted::HalfCancel) | [`crate::ledger`] |
 //! | [`MinorityValue`](Planted::MinorityValue), [`StaleRead`](Planted::StaleRead), [`LagIsALie`](Planted::LagIsALie) | [`crate::ballot`] |
 //! | [`SkippedEvent`](Planted::SkippedEvent) | inventory-svc, before an event is applied |
-//! | [`DeafMonitor`](Planted::DeafMonitor), [`NervousMonitor`](Planted::NervousMonitor) | [`crate::panel`] |
+//! | [`DeafMonitor`](Planted::DeafMonitor), [`NervousMonitor`](Planted::NervousMonitor), [`NoWayBack`](Planted::NoWayBack) | [`crate::panel`] |
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,11 +38,13 @@ pub enum Planted {
     DeafMonitor,
     /// A single miss, or now and then nothing at all, turns a replica OFF.
     NervousMonitor,
+    /// The monitor does not take replica 3 back once it was OFF.
+    NoWayBack,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LostOrder,
         Self::DoubleApply,
         Self::Oversell,
@@ -53,6 +55,7 @@ impl Planted {
         Self::SkippedEvent,
         Self::DeafMonitor,
         Self::NervousMonitor,
+        Self::NoWayBack,
     ];
 
     /// Its name on the command line and in the environment.
@@ -69,6 +72,7 @@ impl Planted {
             Self::SkippedEvent => "skipped-event",
             Self::DeafMonitor => "deaf-monitor",
             Self::NervousMonitor => "nervous-monitor",
+            Self::NoWayBack => "no-way-back",
         }
     }
 }
