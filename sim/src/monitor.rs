@@ -233,10 +233,13 @@ impl World {
         let now_ns = self.mono_ns();
         for batch in &evidence.batches {
             let (id, r) = (batch.instance, batch.instance.index());
-            let proofs = batch.proofs();
-            let batch = match self.panel().worth(now_ns, id, reporter, made.mono_ns) {
-                Worth::All => batch,
-                Worth::Proofs if proofs.lies() > 0 => &proofs,
+            let proofs;
+            let (batch, age_ns) = match self.panel().worth(now_ns, id, reporter, made.mono_ns) {
+                Worth::All { age_ns } => (batch, age_ns),
+                Worth::Proofs if batch.lies() > 0 => {
+                    proofs = batch.proofs();
+                    (&proofs, 0)
+                }
                 Worth::Proofs | Worth::Nothing => {
                     self.count("old evidence");
                     continue;
@@ -261,9 +264,7 @@ impl World {
                 good: batch.good,
                 good_first: batch.good_first,
                 late: batch.late,
-                late_ago_ns: batch
-                    .late_us_ago
-                    .map_or(0, |us| u64::from(us) * 1000 + made.age_ns(now_ns)),
+                late_ago_ns: batch.late_us_ago.map_or(0, |us| u64::from(us) * 1000 + age_ns),
                 failed: batch.failed,
             };
             if let Some(change) = self.panel().answers(now_ns, id, reporter, answers) {

@@ -22,9 +22,6 @@ pub struct Stamp {
     pub mono_ns: u64,
 }
 
-/// What is older than this was not made on this host, or is no news any more (1 s).
-pub const MOST_AGE_NS: u64 = 1_000_000_000;
-
 impl Stamp {
     /// Now.
     #[must_use]
@@ -35,16 +32,6 @@ impl Stamp {
             at: Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at),
             mono_ns: mono_ns(),
         }
-    }
-
-    /// How long ago it was made, in nanoseconds, at `now_ns` on this host's monotonic clock; 0 if that is not known: a
-    /// stamp that would be of the future, or older than a second, is most likely another host's.
-    #[must_use]
-    pub fn age_ns(self, now_ns: u64) -> u64 {
-        now_ns
-            .checked_sub(self.mono_ns)
-            .filter(|age_ns| *age_ns <= MOST_AGE_NS)
-            .unwrap_or(0)
     }
 
     /// Milliseconds from `earlier` to this stamp on the monotonic clock; negative if it is later.
@@ -158,18 +145,6 @@ pub mod micros {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_age_of_a_stamp_is_known_on_its_own_host() {
-        let made = Stamp {
-            mono_ns: 5_000_000_000,
-            ..Stamp::now()
-        };
-        assert_eq!(made.age_ns(5_040_000_000), 40_000_000);
-        for another_host in [4_999_999_999, 6_000_000_001, 0, u64::MAX] {
-            assert_eq!(made.age_ns(another_host), 0);
-        }
-    }
 
     #[test]
     fn a_stamp_keeps_microseconds() {

@@ -169,10 +169,13 @@ impl Judge {
         });
         let now_ns = mono_ns();
         // Not by wall clocks: one that is behind, or set back, would make all that its reporter sees old.
-        let proofs = batch.proofs();
-        let batch = match self.panel.worth(now_ns, instance, reporter, made.mono_ns) {
-            Worth::All => batch,
-            Worth::Proofs if proofs.lies() > 0 => &proofs,
+        let proofs;
+        let (batch, age_ns) = match self.panel.worth(now_ns, instance, reporter, made.mono_ns) {
+            Worth::All { age_ns } => (batch, age_ns),
+            Worth::Proofs if batch.lies() > 0 => {
+                proofs = batch.proofs();
+                (&proofs, 0)
+            }
             Worth::Proofs | Worth::Nothing => {
                 metrics::counter!("monitor_old_reports_total").increment(1);
                 return;
@@ -212,9 +215,7 @@ impl Judge {
             good: batch.good,
             good_first: batch.good_first,
             late: batch.late,
-            late_ago_ns: batch
-                .late_us_ago
-                .map_or(0, |us| u64::from(us) * 1000 + made.age_ns(now_ns)),
+            late_ago_ns: batch.late_us_ago.map_or(0, |us| u64::from(us) * 1000 + age_ns),
             failed: batch.failed,
         };
         let change = self.panel.answers(now_ns, instance, reporter, answers);

@@ -21,7 +21,10 @@ pub const OLD_NS: u64 = 2_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worth {
     /// All of it.
-    All,
+    All {
+        /// How long ago it was made by one's own clock, at least, in nanoseconds.
+        age_ns: u64,
+    },
     /// Proven lies only.
     Proofs,
     /// Nothing.
@@ -39,10 +42,11 @@ impl Panel {
         };
         if lifecycle.is_some_and(|l| l.is_on() && made_ns < l.on_since_ns()) {
             Worth::Nothing
-        } else if now_ns.saturating_sub(made_ns) > OLD_NS {
-            Worth::Proofs
         } else {
-            Worth::All
+            match now_ns.saturating_sub(made_ns) {
+                age_ns @ ..=OLD_NS => Worth::All { age_ns },
+                _ => Worth::Proofs,
+            }
         }
     }
 }
@@ -80,11 +84,13 @@ mod tests {
                 let mut panel = panel(on);
                 let made = 200 * SEC;
                 // It has been heard before.
-                panel.worth(150 * SEC + MS, id(1), "voter-svc", 150 * SEC + apart);
+                panel.worth(150 * SEC, id(1), "voter-svc", 150 * SEC + apart);
                 let mut worth = |now, made| panel.worth(now, id(2), "voter-svc", made + apart);
-                assert_eq!(worth(made + MS, made), Worth::All);
+                let all = |age_ms: u64| Worth::All { age_ns: age_ms * MS };
+                assert_eq!(worth(made + MS, made), all(1));
+                assert_eq!(worth(made + 1900 * MS, made), all(1900));
                 assert_eq!(worth(made + 8 * SEC, made), Worth::Proofs, "{on}, {apart}");
-                assert_eq!(worth(made + 8 * SEC, made + 7 * SEC), Worth::All);
+                assert_eq!(worth(made + 8 * SEC, made + 7 * SEC), all(1000));
             }
         }
     }
@@ -94,6 +100,7 @@ mod tests {
         let mut panel = panel(true);
         let now = 100 * SEC + 500 * MS;
         assert_eq!(panel.worth(now, id(1), "voter-svc", 100 * SEC - MS), Worth::Nothing);
-        assert_eq!(panel.worth(now, id(1), "voter-svc", 100 * SEC), Worth::All);
+        let age_ns = 500 * MS;
+        assert_eq!(panel.worth(now, id(1), "voter-svc", 100 * SEC), Worth::All { age_ns });
     }
 }

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use tolerancia_core::ReplicaId;
-use tolerancia_wire::time::MOST_AGE_NS;
 use tolerancia_wire::trace::{SCHEMA, TraceLine};
 
 use super::{Begin, Entry, Evidence, Span, Trace, Trial, Turn};
@@ -177,7 +176,7 @@ impl Builder {
                 let delay_ns = at_ns.checked_sub(made_ns).filter(|delay_ns| *delay_ns <= MOST_DELAY_NS);
                 self.trace.report_delays_ns.extend(delay_ns);
                 // The monitor counts from when the report reached it.
-                let on_its_way = delay_ns.filter(|delay_ns| *delay_ns <= MOST_AGE_NS).unwrap_or(0) / 1000;
+                let on_its_way = delay_ns.unwrap_or(0) / 1000;
                 let on_its_way = u32::try_from(on_its_way).unwrap_or(u32::MAX);
                 let late_us_ago = late_us_ago.map(|us| us.saturating_add(on_its_way));
                 let lies = lies > 0;
