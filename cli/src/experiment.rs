@@ -17,13 +17,11 @@ use tolerancia_wire::status::SystemStatus;
 use crate::outcome::{DONE, Failure, INTERRUPTED, NO, Outcome};
 use crate::signals::{self, Signals};
 use crate::supervisor::log::Log;
-use crate::supervisor::{Start, Supervisor, spec};
+use crate::supervisor::{own, spec};
 use crate::up::{Backends, DEFAULT_REPLICAS, NAME_WIDTH, Place};
 use crate::{guard, http};
 use turn::Turn;
 
-/// How long an own system may take to become ready.
-const READY: Duration = Duration::from_secs(120);
 /// How long a service that is up may take to say so.
 const LOOK: Duration = Duration::from_secs(1);
 /// Where the own system's log goes, in the out directory.
@@ -232,45 +230,19 @@ async fn on_own_system(
     let mut system = args.backends.system(dir.path().to_owned(), ports)?;
     system.fault_token.clone_from(&args.fault_token);
     system.parameters = parameters;
-    console::err(format_args!(
-        "starting a system on port {} and following; its log is {}",
-        ports.base,
-        log_file.display()
-    ));
-    let outcome = match start(system, log.clone(), signals).await {
-        Ok(Start::Ready(supervisor)) => {
+    let outcome = match own::start(system, log.clone(), &log_file, signals).await {
+        Ok(Some(supervisor)) => {
             *begun = true;
             let outcome = measure(args, ports, signals).await;
             supervisor.stop().await;
             outcome
         }
-        Ok(Start::Interrupted) if signals.stop.is_cancelled() => Ok(INTERRUPTED),
-        Ok(Start::Interrupted) => Err(Failure::cannot(format!(
-            "the system was not ready within {} s: {} says why",
-            READY.as_secs(),
-            log_file.display()
-        ))),
+        Ok(None) => Ok(INTERRUPTED),
         Err(failure) => Err(failure),
     };
     drop(log);
     writer.finish();
     outcome
-}
-
-/// Starts the system, and gives up when it takes too long.
-async fn start(system: spec::System, log: Log, signals: &Signals) -> Result<Start, Failure> {
-    let limited = Signals {
-        stop: signals.stop.child_token(),
-        kill: signals.kill.clone(),
-    };
-    let mut starting = std::pin::pin!(Supervisor::start(system, log, &limited));
-    tokio::select! {
-        started = &mut starting => started,
-        () = tokio::time::sleep(READY) => {
-            limited.stop.cancel();
-            starting.await
-        }
-    }
 }
 
 async fn measure(args: ExperimentCommand, ports: Ports, signals: &Signals) -> Outcome {

@@ -5,9 +5,7 @@ mod namespace;
 mod place;
 
 use std::fs::File;
-use std::time::Duration;
 
-use tolerancia_lab::console;
 use tolerancia_lab::torture::{self, Database, Hands, Proxy, TortureArgs, TortureOutcome};
 use tolerancia_service::config::Ports;
 use tolerancia_wire::core::ReplicaId;
@@ -15,13 +13,11 @@ use tolerancia_wire::core::ReplicaId;
 use crate::outcome::{CANNOT, DONE, Failure, NO, Outcome};
 use crate::signals::{self, Signals};
 use crate::supervisor::log::Log;
+use crate::supervisor::own;
 use crate::supervisor::spec::{self, System};
-use crate::supervisor::{Start, Supervisor};
 use crate::up::{Backends, NAME_WIDTH, Place};
 use place::Home;
 
-/// How long the system may take to become ready.
-const READY: Duration = Duration::from_secs(120);
 /// Where the system's log goes, in its directory and in the out directory.
 const LOG: &str = "system.log";
 
@@ -94,21 +90,8 @@ async fn on_own_system(
         clocks,
     };
     let target = target(args, &system);
-    console::err(format_args!(
-        "starting a system on port {} and following; its log is {}",
-        ports.base,
-        log_file.display()
-    ));
-    let supervisor = match start(system, log, signals).await? {
-        Start::Ready(supervisor) => supervisor,
-        Start::Interrupted if signals.stop.is_cancelled() => return Ok(CANNOT),
-        Start::Interrupted => {
-            return Err(Failure::cannot(format!(
-                "the system was not ready within {} s: {} says why",
-                READY.as_secs(),
-                log_file.display()
-            )));
-        }
+    let Some(supervisor) = own::start(system, log, log_file, signals).await? else {
+        return Ok(CANNOT);
     };
     let outcome = tokio::select! {
         outcome = torture::run(&args.lab, target, hands, &signals.stop) => outcome,
@@ -123,22 +106,6 @@ async fn on_own_system(
         Ok(TortureOutcome::Violations) => Ok(NO),
         Ok(TortureOutcome::Aborted) => Ok(CANNOT),
         Err(error) => Err(Failure::cannot(format!("{error:#}"))),
-    }
-}
-
-/// Starts the system, and gives up when it takes too long.
-async fn start(system: System, log: Log, signals: &Signals) -> Result<Start, Failure> {
-    let limited = Signals {
-        stop: signals.stop.child_token(),
-        kill: signals.kill.clone(),
-    };
-    let mut starting = std::pin::pin!(Supervisor::start(system, log, &limited));
-    tokio::select! {
-        started = &mut starting => started,
-        () = tokio::time::sleep(READY) => {
-            limited.stop.cancel();
-            starting.await
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod child;
 pub mod log;
+pub mod own;
 pub mod place;
 mod process;
 pub mod ready;
