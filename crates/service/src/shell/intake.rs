@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -16,6 +17,7 @@ use tolerancia_wire::problem::MEDIA_TYPE;
 use super::BODY_LIMIT;
 use super::admission::{Admission, BURST, Coming};
 use super::conn::{Conn, Reading};
+use super::discard::{discard, say_goodbye};
 use super::limits::{Limits, MOST_REQUESTS};
 use crate::problem::ApiProblem;
 use crate::queues;
@@ -87,9 +89,6 @@ impl Intake {
         if is_free_route(request.extensions().get()) || (before < MOST_REQUESTS && !self.admission.is_full()) {
             Ok(open)
         } else {
-            if let Some(conn) = request.extensions().get::<Arc<Conn>>() {
-                conn.hold(rand::random);
-            }
             Err(self.refuse())
         }
     }
@@ -117,6 +116,16 @@ impl Intake {
         self.refusal()
     }
 
+    /// Gives a refusal to who is not let in.
+    pub(super) async fn turn_away(&self, request: Request, refusal: Response) -> Response {
+        let (parts, body) = request.into_parts();
+        let answer = without_body(refusal, &parts, body).await;
+        if let Some(conn) = parts.extensions.get::<Arc<Conn>>() {
+            conn.hold(rand::random);
+        }
+        answer
+    }
+
     /// The 503 of who is one too many.
     pub(super) fn refusal(&self) -> Response {
         let headers = [
@@ -135,23 +144,40 @@ impl Intake {
         if request.body().is_end_stream() {
             return Ok(request);
         }
-        if request.body().size_hint().lower() > BODY_LIMIT as u64 {
-            return Err(too_large());
-        }
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let _reading = parts.extensions.get::<Arc<Conn>>().map(Reading::new);
-        let whole = timeout(self.limits.body, Limited::new(body, BODY_LIMIT).collect()).await;
+        if body.size_hint().lower() > BODY_LIMIT as u64 {
+            return Err(without_body(too_large(), &parts, body).await);
+        }
+        let whole = timeout(self.limits.body, Limited::new(&mut body, BODY_LIMIT).collect()).await;
         match whole {
             Ok(Ok(body)) => Ok(Request::from_parts(parts, Body::from(body.to_bytes()))),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(without_body(too_large(), &parts, body).await),
             Ok(Err(_)) => Err(ApiProblem::bad_request("the body was cut off: send it again").into_response()),
             Err(_) => {
                 let seconds = self.limits.body.as_secs();
                 let text = format!("the body did not come within {seconds} s: send it faster");
-                Err(ApiProblem::new(StatusCode::REQUEST_TIMEOUT, text).into_response())
+                let answer = ApiProblem::new(StatusCode::REQUEST_TIMEOUT, text).into_response();
+                Err(goodbye(answer, parts.version))
             }
         }
     }
+}
+
+/// The answer to a request whose body was not read to its end.
+async fn without_body(answer: Response, parts: &Parts, body: Body) -> Response {
+    if parts.version == Version::HTTP_2 || discard(body, &parts.headers).await {
+        answer
+    } else {
+        goodbye(answer, parts.version)
+    }
+}
+
+fn goodbye(mut answer: Response, version: Version) -> Response {
+    if version != Version::HTTP_2 {
+        say_goodbye(answer.headers_mut());
+    }
+    answer
 }
 
 fn too_large() -> Response {

@@ -7,6 +7,7 @@ mod admission;
 mod conn;
 mod connections;
 mod describe;
+mod discard;
 mod drive;
 mod gate;
 mod hold;

@@ -129,7 +129,7 @@ pub(super) async fn observe(
             Ok(request) => next.run(request).await,
             Err(answer) => answer,
         },
-        Err(refusal) => refusal,
+        Err(refusal) => intake.turn_away(request, refusal).await,
     };
     let status = response.status();
     let response = if status.is_client_error() || status.is_server_error() {

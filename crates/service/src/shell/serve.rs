@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use axum::body::{Body, Bytes};
-use axum::http::Response;
+use axum::http::{Response, Version};
 use futures_util::future::Either;
 use http_body_util::{Either as EitherBody, Full};
 use hyper::body::Incoming;
@@ -23,6 +23,7 @@ use tower::Service as _;
 use super::BODY_LIMIT;
 use super::conn::{Busy, Order};
 use super::connections::{Connections, Seat};
+use super::discard::{discard, say_goodbye};
 use super::drive::Driven;
 use super::gate::App;
 use super::io::Io;
@@ -180,17 +181,21 @@ fn connection(
             let coming = match app.gate.as_ref().map(|gate| (gate, gate.pass(request.uri().path()))) {
                 None => None,
                 Some((_, Ok(coming))) => coming,
-                Some((gate, Err(refusal))) => {
-                    let hold = if conn.hold(rand::random) {
-                        outbox.gather();
-                        None
-                    } else {
-                        gate.hold()
-                    };
+                Some((gate, Err(mut refusal))) => {
+                    let (parts, body) = request.into_parts();
+                    let over_http2 = parts.version == Version::HTTP_2;
+                    let hold = if over_http2 { gate.hold() } else { None };
+                    let (conn, outbox) = (Arc::clone(&conn), Arc::clone(&outbox));
                     return Either::Left(async move {
                         let _busy = busy;
                         if let Some(hold) = hold {
                             hold.over().await;
+                        }
+                        if !over_http2 && !discard(body, &parts.headers).await {
+                            say_goodbye(refusal.headers_mut());
+                        }
+                        if conn.hold(rand::random) {
+                            outbox.gather();
                         }
                         Ok(refusal.map(EitherBody::Left))
                     });

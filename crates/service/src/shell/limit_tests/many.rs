@@ -26,6 +26,34 @@ async fn a_body_that_is_too_large_gets_413_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn who_is_answered_before_his_body_is_read_can_ask_again_or_is_told_that_he_cannot() {
+    let server = serve_within(long()).await;
+    let post = |length: usize| {
+        let head = format!("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+        [head.as_bytes(), &vec![b'x'; length]].concat()
+    };
+    // All of it came: the next request is answered over the same connection.
+    let mut stream = server.connect().await;
+    for length in [70_000, 500_000, 5] {
+        let wanted = if length > BODY_LIMIT { 413 } else { 200 };
+        assert_eq!(status(&mut stream, &post(length)).await, Some(wanted), "{length}");
+    }
+    // Too much to be thrown away, or not sent yet: the answer says that it was the last one.
+    let much = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000\r\n\r\n";
+    let asks = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 70000\r\nexpect: 100-continue\r\n\r\n";
+    let waits = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 70000\r\n\r\n";
+    for head in [&much[..], asks, waits] {
+        let mut stream = server.connect().await;
+        stream.write_all(head).await.unwrap();
+        let mut said = Vec::new();
+        timeout(LONG, stream.read_to_end(&mut said)).await.unwrap().unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.starts_with("HTTP/1.1 413"), "{said}");
+        assert!(said.contains("connection: close\r\n"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_gets_431() {
     let server = serve_within(long()).await;
     let mut stream = server.connect().await;
@@ -128,7 +156,13 @@ async fn overload_is_refused_with_503_and_health_is_not() {
         loop {
             let mut stream = server.connect().await;
             let head = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n";
-            if let Ok(Some(503)) = timeout(Duration::from_secs(1), status(&mut stream, head)).await {
+            stream.write_all(head).await.unwrap();
+            let mut said = Vec::new();
+            // The body never comes, so the connection ends, and the answer says so.
+            let ended = timeout(Duration::from_secs(2), stream.read_to_end(&mut said)).await;
+            let said = String::from_utf8_lossy(&said);
+            if ended.is_ok() && said.starts_with("HTTP/1.1 503") {
+                assert!(said.contains("connection: close\r\n"), "{said}");
                 return;
             }
         }
