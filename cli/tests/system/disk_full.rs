@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tolerancia_wire::status::Verdict;
 
-use crate::harness::{System, Traffic, Truth, eventually, signal};
+use crate::harness::{System, Traffic, eventually, signal};
 
 /// A small disk of its own. It is gone when this is dropped.
 struct Disk(PathBuf);
@@ -149,10 +149,7 @@ async fn a_replica_whose_disk_is_full_says_so_and_recovers() {
         "it did not go on from its snapshot: {after}"
     );
 
-    let truth = Truth::of(&system).await;
-    truth.confirms_answers(&told.answers);
-    truth.confirms_orders(&told.confirmed);
-    system.replicas_are_equal().await;
+    system.holds(&told).await;
     drop(disk);
     system.down().await;
 }
@@ -202,10 +199,7 @@ async fn a_replica_that_starts_on_a_full_disk_says_so_and_waits_for_space() {
     disk.free();
     let told = traffic.stop().await;
     system.steady().await;
-    let truth = Truth::of(&system).await;
-    truth.confirms_answers(&told.answers);
-    truth.confirms_orders(&told.confirmed);
-    system.replicas_are_equal().await;
+    system.holds(&told).await;
     drop(disk);
     system.down().await;
 }

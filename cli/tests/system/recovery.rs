@@ -83,10 +83,7 @@ async fn every_other_process_may_be_killed_under_load() {
     traffic.goes_on(100).await;
     let told = traffic.stop().await;
     system.steady().await;
-    let truth = Truth::of(&system).await;
-    truth.confirms_answers(&told.answers);
-    truth.confirms_orders(&told.confirmed);
-    system.replicas_are_equal().await;
+    system.holds(&told).await;
     system.down().await;
 }
 

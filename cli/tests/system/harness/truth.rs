@@ -12,7 +12,7 @@ use tolerancia_wire::order::OrderView;
 use tolerancia_wire::record::OrderEvent;
 use tolerancia_wire::{Record, topic};
 
-use super::System;
+use super::{System, Told};
 
 /// The state that the log leads to, and every state on the way.
 pub struct Truth {
@@ -98,6 +98,14 @@ impl System {
             replication: 1,
             extra: Vec::new(),
         }
+    }
+
+    /// What clients were told is so, and in the end all replicas are equal.
+    pub async fn holds(&self, told: &Told) {
+        let truth = Truth::of(self).await;
+        truth.confirms_answers(&told.answers);
+        truth.confirms_orders(&told.confirmed);
+        self.replicas_are_equal().await;
     }
 
     /// Waits until all replicas are at the end of the log, and checks that their states are what it leads to.

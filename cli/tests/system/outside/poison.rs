@@ -6,7 +6,7 @@ use tolerancia_bus::{Producer, read_all};
 use tolerancia_wire::evidence::{ErrorBody, ErrorRecord};
 use tolerancia_wire::topic;
 
-use crate::harness::{Kafka, System, Traffic, Truth, eventually};
+use crate::harness::{Kafka, System, Traffic, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka: Java and Maven"]
@@ -73,9 +73,6 @@ async fn what_cannot_be_read_is_skipped_by_all_and_reported_once() {
     .await;
     assert_eq!(reports().await, expected, "each once: {places:?}");
 
-    let truth = Truth::of(&system).await;
-    truth.confirms_answers(&told.answers);
-    truth.confirms_orders(&told.confirmed);
-    system.replicas_are_equal().await;
+    system.holds(&told).await;
     system.down().await;
 }

@@ -188,11 +188,14 @@ fn connection(
                     let (conn, outbox) = (Arc::clone(&conn), Arc::clone(&outbox));
                     return Either::Left(async move {
                         let _busy = busy;
+                        if over_http2 {
+                            // What came of it takes memory, and the refusal may be held back for long.
+                            drop(body);
+                        } else if !discard(body, &parts.headers).await {
+                            say_goodbye(refusal.headers_mut());
+                        }
                         if let Some(hold) = hold {
                             hold.over().await;
-                        }
-                        if !over_http2 && !discard(body, &parts.headers).await {
-                            say_goodbye(refusal.headers_mut());
                         }
                         if conn.hold(rand::random) {
                             outbox.gather();

@@ -272,14 +272,7 @@ async fn a_product_with_the_name_of_a_free_path_is_not_free() {
         Operation::new("work", "Waits"),
     );
     let limits = Limits { in_flight: 1, ..long() };
-    let app = Shell::new(health(HealthState::Up))
-        .routes(routes)
-        .limits(&limits)
-        .into_app();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let stop = CancellationToken::new();
-    tokio::spawn(serve_on(listener, app, limits, stop.clone()));
+    let (addr, _stop) = serve_routes(routes, limits).await;
     let ask = |path: &'static str| async move {
         let mut stream = TcpStream::connect(addr).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -292,5 +285,4 @@ async fn a_product_with_the_name_of_a_free_path_is_not_free() {
     assert_eq!(ask("/health").await, Some(200));
     work.add_permits(1);
     assert_eq!(first.await.unwrap(), Some(200));
-    stop.cancel();
 }

@@ -91,6 +91,18 @@ async fn serve_within(limits: Limits) -> Server {
             |body: Bytes| std::future::ready(body),
             Operation::new("echo", "Says the same"),
         );
+    let (addr, stop) = serve_routes(routes, limits).await;
+    Server {
+        addr,
+        work,
+        began,
+        places,
+        _stop: stop,
+    }
+}
+
+/// Serves these until the guard is dropped.
+async fn serve_routes(routes: Api, limits: Limits) -> (SocketAddr, DropGuard) {
     let app = Shell::new(health(HealthState::Up))
         .routes(routes)
         .limits(&limits)
@@ -99,13 +111,7 @@ async fn serve_within(limits: Limits) -> Server {
     let addr = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     tokio::spawn(serve_on(listener, app, limits, stop.clone()));
-    Server {
-        addr,
-        work,
-        began,
-        places,
-        _stop: stop.drop_guard(),
-    }
+    (addr, stop.drop_guard())
 }
 
 fn endless(place: Result<Place, Response>) -> Response {
